@@ -1,0 +1,68 @@
+"""Progress: frozen events and the observer that receives them. The library itself never prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Phase = Literal["request", "probe", "resolve", "describe", "create", "install", "verify", "seal", "wait", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A step of `ensure_env` begins."""
+
+    phase: Phase
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallProgress:
+    """Distributions that the installer has finished, of how many."""
+
+    done: int
+    total: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Another process or thread holds what this call needs; sent about once a second."""
+
+    what: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that does not stop the build but that the operator should know. `code` is stable."""
+
+    code: str
+    message: str
+
+
+Event = PhaseStarted | InstallProgress | Waiting | Warned
+
+
+class Observer(Protocol):
+    """Receives events, on whatever thread the build runs. What it raises is swallowed and never breaks a build."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def ignore(event: Event) -> None:
+    """The observer that observes nothing."""
+
+
+def guarded(observer: Observer | None) -> Observer:
+    """Return `observer` such that nothing it raises reaches the build."""
+    if observer is None:
+        return ignore
+
+    def notify(event: Event) -> None:
+        try:
+            observer(event)
+        except Exception:  # noqa: BLE001, S110 - an observer's fault must not cost a build
+            pass
+
+    return notify

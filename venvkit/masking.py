@@ -1,0 +1,24 @@
+"""Secrets never leave: credentials in URLs and known secret values are masked before text is shown or raised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MASK = "****"
+# The user part may be empty (`://:token@`) or the only part (`://token@`): both forms carry secrets.
+_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
+_QUERY = re.compile(r"(?i)(?P<key>[?&](?:access_)?(?:token|api_?key|password|secret|signature|sig)=)[^&\s#]+")
+
+
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return `text` with URL credentials, secret query values and each of `secrets` replaced by `****`.
+
+    >>> mask("GET https://me:pw@index.example/simple?token=abc")
+    'GET https://****@index.example/simple?token=****'
+    """
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, MASK)
+    text = _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", text)
+    return _QUERY.sub(rf"\g<key>{MASK}", text)

@@ -1,0 +1,39 @@
+"""venvkit: per-model Python environments that are proved consistent before a model is loaded in them.
+
+    from venvkit import ensure_env
+
+    env = ensure_env("specs/models/hello.json")
+    env.run(["python", "-c", "import humanize"])
+
+Everything here is loaded when first used, so that importing venvkit costs next to nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from venvkit.api import ensure_env, ensure_env_async, plan_env
+    from venvkit.environment import Environment
+    from venvkit.errors import VenvkitError
+    from venvkit.spec.model import ModelSpec
+
+__all__ = ["Environment", "ModelSpec", "VenvkitError", "ensure_env", "ensure_env_async", "plan_env"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ensure_env": "venvkit.api",
+    "ensure_env_async": "venvkit.api",
+    "plan_env": "venvkit.api",
+    "Environment": "venvkit.environment",
+    "VenvkitError": "venvkit.errors",
+    "ModelSpec": "venvkit.spec.model",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'venvkit' has no attribute {name!r}")
+    value: object = getattr(__import__(home, fromlist=[name]), name)
+    globals()[name] = value
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -60,9 +61,8 @@ def guarded(observer: Observer | None) -> Observer:
         return ignore
 
     def notify(event: Event) -> None:
-        try:
+        # An observer's fault must not cost a build.
+        with contextlib.suppress(Exception):
             observer(event)
-        except Exception:  # noqa: BLE001, S110 - an observer's fault must not cost a build
-            pass
 
     return notify

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from venvkit.errors import CancelledError, MachineError
 from venvkit.masking import mask
@@ -102,9 +103,7 @@ class Runner:
                 preexec_fn=_death_signal() if die_with_parent else None,
             )
         except OSError as error:
-            raise MachineError(
-                f"cannot run {argv[0]}: {error.strerror or error}", code="no-program", where=argv[0]
-            ) from error
+            raise _no_program(argv[0], error) from error
         try:
             out, err = self._collect(child, started + (timeout or self.timeout))
         except BaseException:
@@ -119,7 +118,10 @@ class Runner:
     def _collect(self, child: subprocess.Popen[bytes], deadline: float) -> tuple[str, str]:
         assert child.stdout is not None
         assert child.stderr is not None
-        buffers: dict[int, bytearray] = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+        buffers: dict[int, bytearray] = {
+            child.stdout.fileno(): bytearray(),
+            child.stderr.fileno(): bytearray(),
+        }
         err_fd = child.stderr.fileno()
         with selectors.DefaultSelector() as selector, child.stdout, child.stderr:
             for descriptor in buffers:
@@ -153,6 +155,48 @@ class Runner:
             self.on_line(mask(buffer[shown:end].decode("utf-8", "replace").rstrip()))
             shown = end + 1
         return shown
+
+
+def run_attached(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    capture: bool = False,
+    timeout: float | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a user's command in the foreground, with our standard streams unless `capture`.
+
+    Raises:
+        MachineError: The program is not there (`no-program`), or `timeout` seconds have passed (`timeout`).
+    """
+    try:
+        return subprocess.run(
+            list(argv),
+            env=dict(env),
+            capture_output=capture,
+            timeout=timeout,
+            cwd=cwd,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise _no_program(argv[0], error) from error
+    except subprocess.TimeoutExpired as error:
+        raise MachineError(f"{argv[0]} did not finish in {timeout} s", code="timeout") from error
+
+
+def start(argv: Sequence[str], *, env: Mapping[str, str], keep_fd: int = -1, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a user's command; `options` are those of `subprocess.Popen`, and the child inherits `keep_fd`."""
+    kept = (*options.pop("pass_fds", ()), *([keep_fd] if keep_fd >= 0 else []))
+    try:
+        return subprocess.Popen(list(argv), env=dict(env), pass_fds=kept, **options)
+    except OSError as error:
+        raise _no_program(argv[0], error) from error
+
+
+def _no_program(program: str, error: OSError) -> MachineError:
+    return MachineError(f"cannot run {program}: {error.strerror or error}", code="no-program", where=program)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

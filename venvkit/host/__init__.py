@@ -1,0 +1,1 @@
+"""What the machine has: interpreter, distributions, accelerator, and how a change of any is noticed."""

@@ -1,0 +1,78 @@
+"""What every test may use. Each test has a home, a cache and an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.hosts import Host, make_host
+from tests.wheelhouse import HttpIndex, Wheelhouse
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    """A test that changes the working directory or the environment for the next one fails."""
+    before = (Path.cwd(), dict(os.environ))
+    yield
+    after = (Path.cwd(), {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"})
+    before[1].pop("PYTEST_CURRENT_TEST", None)
+    assert after == before
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """XINFERENCE_HOME in a clean environment: no configuration of this machine's pip, uv or server is seen."""
+    for name in list(os.environ):
+        if name.startswith(("XINFERENCE_", "VENVKIT_", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "CONDA_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "uv-cache"))
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    home = tmp_path / "xinference"
+    monkeypatch.setenv("XINFERENCE_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def wheelhouse(tmp_path: Path) -> Wheelhouse:
+    house = Wheelhouse(tmp_path / "wheels")
+    house.path.mkdir()
+    return house
+
+
+@pytest.fixture
+def host(home: Path, tmp_path: Path, wheelhouse: Wheelhouse) -> Host:
+    return make_host(tmp_path / "host", wheelhouse)
+
+
+@pytest.fixture
+def index(wheelhouse: Wheelhouse) -> Iterator[HttpIndex]:
+    server = HttpIndex(wheelhouse).start()
+    yield server
+    server.stop()
+
+
+WriteSpec = Callable[..., Path]
+
+
+@pytest.fixture
+def write_spec(tmp_path: Path, wheelhouse: Wheelhouse) -> WriteSpec:
+    """Write a spec that takes its packages from the wheelhouse alone."""
+
+    def write(name: str, packages: Sequence[str], **virtualenv: object) -> Path:
+        path = tmp_path / "specs" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        block = {"packages": list(packages), "find_links": wheelhouse.url, **virtualenv}
+        path.write_text(json.dumps({"model_name": name, "virtualenv": block}), encoding="utf-8")
+        return path
+
+    return write

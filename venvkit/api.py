@@ -1,0 +1,134 @@
+"""The three calls of the library. The warm path ends here; everything else is imported when it is needed."""
+
+from __future__ import annotations
+
+import os
+
+from venvkit.call import Call
+from venvkit.environment import Environment
+from venvkit.settings import load_settings
+from venvkit.warm import read_entry, still_true
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from typing import Any
+
+    from venvkit.events import Observer
+    from venvkit.job import Planned
+    from venvkit.spec.model import ModelSpec
+
+
+def ensure_env(
+    spec: ModelSpec | str | os.PathLike[str],
+    *,
+    enable: bool | None = None,
+    observer: Observer | None = None,
+    cancel: threading.Event | None = None,
+    **choices: Any,
+) -> Environment:
+    """Return the environment of a model, building it when it is not there.
+
+    Args:
+        spec: A `ModelSpec`, or the path of a JSON or TOML file that holds one.
+        enable: Overrides XINFERENCE_ENABLE_VIRTUAL_ENV; False returns the host and touches nothing on disk.
+        observer: Receives progress events, on the thread that builds.
+        cancel: Set it to stop; the build leaves nothing behind.
+        choices: `engine`, `model_format`, `packages` (replace the spec's by name), `variables` for markers,
+            `index_url`, `extra_index_urls`, `find_links`, `index_strategy`, `host_python`, `python`,
+            `skip_installed`, `isolated`, `offline`, `accelerator`, `constraints`, `overrides`, `excludes`,
+            `no_inherit`, `protect`, `orphans`, `exclude_newer`, `upgrade`.
+
+    Raises:
+        VenvkitError: Of the class that says why; see `venvkit.errors`.
+
+    Example:
+        >>> env = ensure_env("bge.json", engine="sentence_transformers")  # doctest: +SKIP
+        >>> subprocess.Popen([env.python, "serve.py"], env=env.environ())  # doctest: +SKIP
+    """
+    environ = dict(os.environ)
+    settings = load_settings(environ)
+    if not (settings.enable if enable is None else enable):
+        return _host(spec, choices, settings.host_python, environ)
+    call = Call(spec, choices, settings, environ)
+    key = call.key()
+    if not call.choices["upgrade"]:
+        entry = read_entry(f"{settings.home}/virtualenv/requests/{key}.json")
+        if entry is not None and still_true(entry):
+            return Environment(entry["facts"])
+    from venvkit.provision import provision
+
+    return provision(call, key, observer, cancel)
+
+
+async def ensure_env_async(
+    spec: ModelSpec | str | os.PathLike[str],
+    *,
+    enable: bool | None = None,
+    observer: Observer | None = None,
+    **choices: Any,
+) -> Environment:
+    """`ensure_env` for an event loop: it runs on a thread, and cancelling the task cancels the build.
+
+    Raises:
+        VenvkitError: As `ensure_env`.
+    """
+    import asyncio
+    import threading
+
+    cancel = threading.Event()
+    work = asyncio.ensure_future(
+        asyncio.to_thread(ensure_env, spec, enable=enable, observer=observer, cancel=cancel, **choices)
+    )
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        cancel.set()
+        # The task ends only when nothing of the build runs any more.
+        await asyncio.gather(work, return_exceptions=True)
+        raise
+
+
+def plan_env(
+    spec: ModelSpec | str | os.PathLike[str],
+    *,
+    observer: Observer | None = None,
+    cancel: threading.Event | None = None,
+    **choices: Any,
+) -> Planned:
+    """Decide what `ensure_env` would build, and why; nothing is built or written below XINFERENCE_HOME.
+
+    Takes the arguments of `ensure_env`.
+
+    Raises:
+        VenvkitError: As `ensure_env`.
+    """
+    from venvkit.events import guarded
+    from venvkit.job import open_job, plan_job
+
+    environ = dict(os.environ)
+    call = Call(spec, choices, load_settings(environ), environ)
+    return plan_job(open_job(call, guarded(observer), cancel))
+
+
+def _host(
+    spec: ModelSpec | str | os.PathLike[str],
+    choices: dict[str, Any],
+    setting: str | None,
+    environ: dict[str, str],
+) -> Environment:
+    """The host's own interpreter, for when environments are switched off."""
+    from venvkit.host.probe import find_host_python
+
+    python = find_host_python(choices.get("host_python"), setting)
+    name = os.fspath(spec) if isinstance(spec, (str, os.PathLike)) else spec.name
+    return Environment(
+        {
+            "model": name,
+            "engine": choices.get("engine"),
+            "version": "",
+            "key": "",
+            "python": python,
+            "path": os.path.dirname(os.path.dirname(python)),  # noqa: PTH120
+        }
+    )

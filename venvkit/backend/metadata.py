@@ -1,0 +1,186 @@
+"""What the files of a source require: their core metadata, read without installing and mostly without downloading.
+
+A local wheel is opened; a remote one's metadata file is fetched (PEP 658), else the tail of the wheel by ranges; a
+source distribution's PKG-INFO or egg-info is read. What cannot be read (a checkout) is None: the planner then trusts
+uv's word, and the proof after the install reads the real thing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+
+from packaging.metadata import parse_email
+
+from venvkit.backend.pylock import LockedFile
+from venvkit.backend.rangefile import RangeFile
+from venvkit.canonical import digest
+from venvkit.spec.request import Sources
+
+if TYPE_CHECKING:
+    import httpx
+
+_PARALLEL = 8
+# A source distribution must be fetched whole; past this size its metadata is not worth the download while planning.
+_MAX_SDIST_BYTES = 30_000_000
+
+Requires: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataReader:
+    """Reads what files require, with an immutable cache by file in `folder`.
+
+    Args:
+        folder: Where what was read is kept; a file's metadata never changes.
+        sources: Index addresses, whose credentials are used for files of the same host, and trusted hosts.
+        offline: Read local files and the cache only.
+    """
+
+    folder: Path
+    sources: Sources
+    offline: bool = False
+
+    def read(self, files: Iterable[LockedFile]) -> Mapping[LockedFile, Requires | None]:
+        """Return (Requires-Dist lines, extras) of each file; None for what cannot be read."""
+        found: dict[LockedFile, Requires | None] = {}
+        remote = []
+        for file in files:
+            if file.kind == "checkout":
+                found[file] = None
+            elif file.path is not None:
+                found[file] = _read_local(file.path, file.kind)
+            elif (cached := self._cached(file)) is not None or self.offline:
+                found[file] = cached
+            else:
+                remote.append(file)
+        if remote:
+            with self._client() as client, ThreadPoolExecutor(_PARALLEL) as pool:
+                for file, result in zip(remote, pool.map(lambda item: self._fetch(client, item), remote), strict=True):
+                    found[file] = result
+                    if result is not None:
+                        self._keep(file, result)
+        return found
+
+    # -- cache ----------------------------------------------------------------------------------------------
+
+    def _place(self, file: LockedFile) -> Path:
+        return self.folder / f"{digest([file.sha256 or file.url, file.name, file.version])[:32]}.json"
+
+    def _cached(self, file: LockedFile) -> Requires | None:
+        try:
+            requires, extras = json.loads(self._place(file).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return tuple(requires), tuple(extras)
+
+    def _keep(self, file: LockedFile, result: Requires) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self.folder, suffix=".new", delete=False) as out:
+                json.dump(result, out)
+            Path(out.name).replace(self._place(file))
+        except OSError:
+            return  # a cache that cannot be written costs time, never a plan
+
+    # -- network --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _client(self) -> Iterator[httpx.Client]:
+        import httpx
+
+        hosts = {urlsplit(f"//{host}").hostname for host in self.sources.trusted_hosts}
+        mounts = {f"all://{host}": httpx.HTTPTransport(verify=False) for host in hosts if host}
+        with httpx.Client(follow_redirects=True, timeout=20, mounts=mounts) as client:
+            yield client
+
+    def _fetch(self, client: httpx.Client, file: LockedFile) -> Requires | None:
+        import httpx
+
+        url = self._with_credentials(file.url)
+        try:
+            if file.kind == "sdist":
+                if (file.size or 0) > _MAX_SDIST_BYTES:
+                    return None
+                return _read_sdist(io.BytesIO(client.get(url).raise_for_status().content))
+            answer = client.get(f"{url}.metadata")
+            if answer.status_code == 200:
+                return _parse(answer.content)
+            return _read_wheel(io.BufferedReader(RangeFile(client, url), 65536))
+        except (httpx.HTTPError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError):
+            return None
+
+    def _with_credentials(self, url: str) -> str:
+        """Use an index's credentials for its files: a lock lists addresses without them."""
+        parts = urlsplit(url)
+        for index in (self.sources.index_url, *self.sources.extra_index_urls, *self.sources.find_links):
+            known = urlsplit(index or "")
+            if "@" in known.netloc and known.netloc.rpartition("@")[2] == parts.netloc:
+                return parts._replace(netloc=known.netloc).geturl()
+        return url
+
+
+def _read_local(path: Path, kind: str) -> Requires | None:
+    try:
+        with path.open("rb") as file:
+            return _read_sdist(file) if kind == "sdist" else _read_wheel(file)
+    except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError):
+        return None
+
+
+def _read_wheel(file: io.BufferedIOBase | io.BufferedReader) -> Requires | None:
+    with zipfile.ZipFile(file) as wheel:
+        name = next((item for item in wheel.namelist() if item.endswith(".dist-info/METADATA")), None)
+        return _parse(wheel.read(name)) if name else None
+
+
+def _read_sdist(file: io.BufferedIOBase | io.BufferedReader) -> Requires | None:
+    """PKG-INFO where it states its requirements for sure (Metadata 2.2, not dynamic), else egg-info's requires.txt."""
+    with tarfile.open(fileobj=file) as archive:
+        names = archive.getnames()
+        info = next((name for name in names if name.count("/") == 1 and name.endswith("/PKG-INFO")), None)
+        if info is None:
+            return None
+        content = archive.extractfile(info)
+        header = content.read() if content else b""
+        raw, _ = parse_email(header.partition(b"\n\n")[0])
+        dynamic = {field.lower() for field in raw.get("dynamic", [])}
+        if raw.get("metadata_version", "1.0") >= "2.2" and "requires-dist" not in dynamic:
+            return _parse(header)
+        egg = next((name for name in names if name.endswith(".egg-info/requires.txt")), None)
+        content = archive.extractfile(egg) if egg else None
+        if content is None:
+            return _parse(header) if raw.get("requires_dist") else None
+        return _egg_requires(content.read().decode("utf-8", "replace"))
+
+
+def _egg_requires(text: str) -> Requires:
+    """Translate requires.txt: sections `[extra]`, `[:marker]`, `[extra:marker]`."""
+    lines: list[str] = []
+    extras: dict[str, None] = {}
+    extra = marker = ""
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        if line.startswith("["):
+            extra, _, marker = line.strip("[]").partition(":")
+            if extra:
+                extras[extra] = None
+            continue
+        conditions = [f"({marker})"] if marker else []
+        conditions += [f'extra == "{extra}"'] if extra else []
+        lines.append(f"{line} ; {' and '.join(conditions)}" if conditions else line)
+    return tuple(lines), tuple(extras)
+
+
+def _parse(content: bytes) -> Requires:
+    raw, _ = parse_email(content.replace(b"\r\n", b"\n").partition(b"\n\n")[0])
+    return tuple(raw.get("requires_dist", [])), tuple(raw.get("provides_extra", []))

@@ -1,0 +1,109 @@
+"""The mirror: a metadata-only venv in which uv takes the host's distributions as installed candidates.
+
+It holds a real `*.dist-info` directory for each host distribution and not one file of theirs. It is only ever used
+with `--dry-run`; `backend.uv` refuses anything else. Why not the host itself: uv refuses externally managed
+interpreters, never looks past one site directory, and would fail on the first folder it cannot parse.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from venvkit.backend.uv import MIRROR_MARK, Uv, failure
+from venvkit.canonical import digest
+from venvkit.host.distribution import Distribution
+from venvkit.host.snapshot import HostSnapshot
+from venvkit.plan.requires import parse_requires
+
+# Part of every mirror's key: raise it when what a mirror holds changes.
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Makes mirrors, and keeps them under `folder` by what they hold."""
+
+    folder: Path
+    uv: Uv
+
+    def python(self, snapshot: HostSnapshot, hidden: Collection[NormalizedName] = frozenset()) -> str:
+        """Return the interpreter of a mirror of `snapshot` without the distributions in `hidden`."""
+        shown = [item for item in snapshot.distributions if item.name not in hidden]
+        key = digest(
+            [_FORMAT, snapshot.interpreter.python, snapshot.interpreter.version, snapshot.interpreter.site_dirs,
+             [[item.name, item.version, item.requires, item.direct_url] for item in shown]]
+        )[:32]  # fmt: skip
+        home = self.folder / key
+        if not (home / MIRROR_MARK).exists():
+            self._make(home, snapshot, shown)
+        return str(home / "bin" / "python")
+
+    def _make(self, home: Path, snapshot: HostSnapshot, shown: list[Distribution]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        attempt = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=self.folder))
+        try:
+            done = self.uv.run(
+                [
+                    "venv",
+                    "--quiet",
+                    "--no-project",
+                    "--clear",
+                    "--python",
+                    snapshot.interpreter.python,
+                    str(attempt),
+                ]
+            )
+            if done.status != 0:
+                raise failure(done)
+            site_packages = next((attempt / "lib").glob("*/site-packages"))
+            for item in shown:
+                _write_dist_info(site_packages, item)
+            # Builds without isolation import what the host has, torch above all.
+            lines = [f"import site; site.addsitedir({path!r})\n" for path in snapshot.interpreter.site_dirs]
+            (site_packages / "zzzz_venvkit_mirror.pth").write_text("".join(lines), encoding="utf-8")
+            (attempt / MIRROR_MARK).write_text("planning only, never install here\n", encoding="utf-8")
+            try:
+                attempt.rename(home)
+            except OSError:
+                if not (home / MIRROR_MARK).exists():  # else another process was first, with the same content
+                    raise
+        finally:
+            shutil.rmtree(attempt, ignore_errors=True)
+
+
+def _write_dist_info(site_packages: Path, item: Distribution) -> None:
+    """Write what uv reads of a distribution, made from the snapshot: what is planned with is what uv sees."""
+    folder = site_packages / f"{item.name.replace('-', '_')}-{item.version}.dist-info"
+    folder.mkdir()
+    fields = ["Metadata-Version: 2.1", f"Name: {item.name}", f"Version: {item.version}"]
+    if item.requires_python:
+        fields.append(f"Requires-Python: {item.requires_python}")
+    # One malformed line would make uv fail the whole plan; installers have passed over such lines for years.
+    fields += [f"Requires-Dist: {line}" for line in item.requires if parse_requires(line) is not None]
+    fields += [f"Provides-Extra: {extra}" for extra in item.extras]
+    files = {
+        "METADATA": "\n".join(fields) + "\n",
+        "WHEEL": "\n".join(["Wheel-Version: 1.0", *(f"Tag: {tag}" for tag in item.tags)]) + "\n",
+        "INSTALLER": "venvkit\n",
+    }
+    if item.direct_url:
+        files["direct_url.json"] = _direct_url(item)
+    # RECORD lists nothing but this folder: an uninstall removes what it lists.
+    files["RECORD"] = "".join(f"{folder.name}/{name},,\n" for name in (*files, "RECORD"))
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _direct_url(item: Distribution) -> str:
+    original = Path(item.location, "direct_url.json")
+    try:
+        return original.read_text(encoding="utf-8")
+    except OSError:
+        return json.dumps({"url": item.direct_url, "dir_info": {"editable": item.editable}})

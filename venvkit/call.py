@@ -1,0 +1,126 @@
+"""One call of `ensure_env` or `plan_env`, as given: raw values, and the key that finds its answer again.
+
+On the warm path: nothing is parsed here, and little is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from venvkit.canonical import digest
+from venvkit.errors import SpecError
+from venvkit.settings import Settings, key_environ
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from venvkit.spec.model import ModelSpec
+
+# What a caller may choose beside the model, with the value that means "not chosen".
+CHOICES: dict[str, Any] = {
+    "engine": None,
+    "model_format": None,
+    "packages": (),
+    "variables": {},
+    "index_url": None,
+    "extra_index_urls": (),
+    "find_links": (),
+    "index_strategy": None,
+    "host_python": None,
+    "python": None,
+    "skip_installed": None,
+    "isolated": False,
+    "offline": None,
+    "accelerator": None,
+    "constraints": (),
+    "overrides": (),
+    "excludes": (),
+    "no_inherit": (),
+    "protect": (),
+    "orphans": None,
+    "exclude_newer": None,
+    "upgrade": False,
+}
+
+
+class Call:
+    """What is asked: a model, and the caller's choices (see `CHOICES`)."""
+
+    __slots__ = ("choices", "environ", "settings", "spec", "spec_text")
+
+    def __init__(
+        self,
+        spec: ModelSpec | str | os.PathLike[str],
+        choices: Mapping[str, Any],
+        settings: Settings,
+        environ: Mapping[str, str],
+    ) -> None:
+        unknown = choices.keys() - CHOICES.keys()
+        if unknown:
+            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+        self.spec = spec
+        self.choices = {**CHOICES, **choices}
+        self.settings = settings
+        self.environ = environ
+        self.spec_text = _spec_text(spec)
+
+    def choice(self, name: str, default: Any) -> Any:
+        """Return the caller's choice of `name`, else `default` (a setting)."""
+        chosen = self.choices[name]
+        return default if chosen is None else chosen
+
+    @property
+    def host_python(self) -> str:
+        """The host as the caller or the settings name it, else the interpreter that runs this."""
+        return str(self.choice("host_python", self.settings.host_python) or sys.executable)
+
+    def key(self) -> str:
+        """The request key: everything that can change the answer and can be read without planning.
+
+        A file that decides something enters by its content here (the spec) or as a watch of the index entry.
+        """
+        choices = {name: value for name, value in self.choices.items() if value != CHOICES[name] and name != "upgrade"}
+        return digest(
+            {
+                "spec": self.spec_text,
+                "choices": {name: _plain(value) for name, value in choices.items()},
+                "host": self.host_python,
+                "environ": key_environ(self.environ),
+                "path": self.environ.get("PATH", "") if os.sep not in self.host_python else "",
+                "settings": [self.settings.home, self.settings.skip_installed, self.settings.offline],
+                "prefix": sys.prefix,
+            }
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (str, bool)):
+        return value
+    if hasattr(value, "items"):
+        return {str(name): str(item) for name, item in value.items()}
+    return [str(item) for item in value]
+
+
+def _spec_text(spec: ModelSpec | str | os.PathLike[str]) -> str:
+    """Return the content that a spec is read from."""
+    if not isinstance(spec, (str, os.PathLike)):
+        return repr(spec)
+    path = os.fspath(spec)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not for the warm path
+            return file.read().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise SpecError(
+            f"the spec cannot be read: {error.strerror}",
+            code="spec-not-found",
+            where=path,
+            remedy="name the path of a JSON or TOML spec",
+        ) from error
+
+
+def as_sequence(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one string or many as a tuple: callers pass either."""
+    return (value,) if isinstance(value, str) else tuple(value)

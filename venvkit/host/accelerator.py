@@ -1,0 +1,162 @@
+"""What accelerator the machine has, found without importing torch; asked when something depends on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvkit.errors import UsageError
+from venvkit.host import cachefile, nvml
+from venvkit.host.metadata import read_text
+from venvkit.host.snapshot import HostSnapshot
+from venvkit.host.watch import Watch, changed, exists_watch, text_watch
+
+_SCHEMA = 1
+_CACHE_NAME = "accelerator.json"
+_FACT_FILES = ("/proc/sys/kernel/random/boot_id", "/sys/module/nvidia/version", "/proc/driver/nvidia/version")
+_DEV = Path("/dev")
+_TORCH_CUDA = re.compile(r"^cuda\s*(?::[^=\n]*)?=\s*['\"](\d+(?:\.\d+)*)['\"]", re.MULTILINE)
+_VERSION = re.compile(r"\d+(\.\d+)?")
+_ARCH = re.compile(r"sm_\d{2,3}")
+_FORMS = "accepted are: none; npu; cuda=VERSION; cuda=VERSION,arch=sm_NN (as in cuda=13.0,arch=sm_90)"
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """The accelerator facts of the requirement language.
+
+    Args:
+        has_cuda: Whether a CUDA device is visible.
+        has_npu: Whether an Ascend NPU is there.
+        cuda_version: The CUDA version that packages must fit, `13.0`; None without a device.
+        cuda_arch: The lowest compute capability of the visible devices, `sm_90`; None without a device.
+    """
+
+    has_cuda: bool = False
+    has_npu: bool = False
+    cuda_version: str | None = None
+    cuda_arch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The form of the cached facts."""
+
+    schema: int
+    watches: tuple[Watch, ...]
+    cuda: nvml.Cuda
+
+
+def detect(snapshot: HostSnapshot | None, *, cache_dir: Path | None, environ: Mapping[str, str]) -> Accelerator:
+    """Return what this machine has; never raises, and takes less than 5 ms where there is nothing.
+
+    `cuda_version` is the one the host's torch was built for, because what is installed must match it; where
+    the host has no torch, one built without CUDA, or one built for a newer major version than the driver can
+    run (within one major version every driver runs every build), it is the newest that the driver runs.
+
+    Args:
+        snapshot: The host, for its torch; None where no host is visible.
+        cache_dir: Where the facts of the driver are kept, per boot, driver version and device nodes.
+        environ: For CUDA_VISIBLE_DEVICES; its indexes are taken in the order of the PCI bus.
+    """
+    has_npu = _has_npu()
+    facts = _driver_facts(cache_dir)
+    visible = facts.visible(environ.get("CUDA_VISIBLE_DEVICES"))
+    if not visible:
+        return Accelerator(has_npu=has_npu)
+    major, minor = min((device.major, device.minor) for device in visible)
+    version = _cuda_version(facts.driver, _torch_cuda(snapshot) if snapshot else None)
+    return Accelerator(has_cuda=True, has_npu=has_npu, cuda_version=version, cuda_arch=f"sm_{major}{minor}")
+
+
+def accelerator_watches() -> list[Watch]:
+    """Return what must hold for an earlier `detect` to be still true, beside the host and `environ`."""
+    nodes = [_DEV / name for name in ("nvidiactl", "dxg", "davinci_manager")]
+    nodes += [*_numbered("nvidia"), *_numbered("davinci")]
+    return [text_watch(path) for path in _FACT_FILES] + [exists_watch(str(node)) for node in nodes]
+
+
+def parse_accelerator(text: str, *, where: str = "accelerator") -> Accelerator:
+    """Return the facts that `text` states for another machine than this one.
+
+    >>> parse_accelerator("cuda=13.0,arch=sm_90").cuda_arch
+    'sm_90'
+
+    Args:
+        text: `none`, `npu`, `cuda=VERSION` or `cuda=VERSION,arch=sm_NN`; `npu` may stand beside CUDA.
+        where: The option or variable it comes from, for the error.
+
+    Raises:
+        UsageError: It is none of these (`accelerator-invalid`).
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if parts == ["none"]:
+        return Accelerator()
+    given = dict(part.partition("=")[::2] for part in parts)
+    cuda, arch, npu = given.get("cuda"), given.get("arch"), given.get("npu")
+    sound = (
+        len(given) == len(parts)
+        and given.keys() <= {"cuda", "arch", "npu"}
+        and (cuda is None or _VERSION.fullmatch(cuda))
+        and (arch is None or (cuda and _ARCH.fullmatch(arch)))
+        and (npu is None or "npu" in parts)
+    )
+    if not sound:
+        raise UsageError(f"{text!r} describes no accelerator", code="accelerator-invalid", where=where, remedy=_FORMS)
+    version = cuda if cuda is None or "." in cuda else f"{cuda}.0"
+    return Accelerator(has_cuda=cuda is not None, has_npu=npu is not None, cuda_version=version, cuda_arch=arch)
+
+
+def _driver_facts(cache_dir: Path | None) -> nvml.Cuda:
+    if not nvml.plausible():
+        return nvml.Cuda()
+    path = cache_dir / _CACHE_NAME if cache_dir else None
+    kept = cachefile.load(path, _Kept) if path else None
+    if kept is not None and kept.schema == _SCHEMA and changed(kept.watches) is None:
+        return kept.cuda
+    watches = tuple(accelerator_watches())
+    facts = nvml.query()
+    if facts is None:  # it may answer in a moment (a driver being loaded): nothing to keep
+        return nvml.Cuda()
+    if path:
+        cachefile.store(path, _Kept(_SCHEMA, watches, facts))
+    return facts
+
+
+def _has_npu() -> bool:
+    return (_DEV / "davinci_manager").exists() and any(_DEV.glob("davinci[0-9]*"))
+
+
+def _numbered(stem: str) -> list[Path]:
+    """Return the device nodes `stem0`, `stem1`, ... that are there, and the first that is not."""
+    nodes = [_DEV / f"{stem}0"]
+    while nodes[-1].exists():
+        nodes.append(_DEV / f"{stem}{len(nodes)}")
+    return nodes
+
+
+def _cuda_version(driver: str | None, built_for: str | None) -> str | None:
+    if built_for is None or driver is None:
+        return built_for or driver
+    return built_for if _major(built_for) <= _major(driver) else driver
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])
+
+
+def _torch_cuda(snapshot: HostSnapshot) -> str | None:
+    """Return the CUDA version in the version file of the host's torch, None where it has none."""
+    torch = snapshot.find("torch")
+    if torch is None:
+        return None
+    found: Iterable[re.Match[str] | None] = (
+        _TORCH_CUDA.search(text)
+        for site_dir in (torch.site_dir, *snapshot.interpreter.site_dirs)
+        if (text := read_text(f"{site_dir}/torch/version.py")) is not None
+    )
+    # The first file there is decides, whether it names a version or says None.
+    match = next(iter(found), None)
+    return match[1] if match else None

@@ -1,0 +1,72 @@
+"""What one distribution contains: files, import names, console scripts. Read for a few at a time."""
+
+from __future__ import annotations
+
+import configparser
+import csv
+import os
+from pathlib import Path, PurePosixPath
+
+from venvkit.host.distribution import Distribution
+from venvkit.host.metadata import read_text
+
+_MODULE_SUFFIXES = (".py", ".so", ".pyd", ".pyc")
+
+
+def files(distribution: Distribution) -> tuple[str, ...]:
+    """Return the paths of its files, relative to its site directory; none where nothing recorded them.
+
+    Distribution packages of Debian, and folders that were put on the path by hand, have no such record.
+    """
+    record = read_text(f"{distribution.location}/RECORD")
+    if record is not None:
+        return tuple(row[0] for row in csv.reader(record.splitlines()) if row and row[0])
+    installed = read_text(f"{distribution.location}/installed-files.txt")
+    if installed is None:
+        return ()
+    # Written by pip beside an egg-info: relative to that folder, not to the one above it.
+    return tuple(
+        os.path.relpath(Path(distribution.location, line), distribution.site_dir)
+        for line in map(str.strip, installed.splitlines())
+        if line
+    )
+
+
+def import_names(distribution: Distribution) -> frozenset[str]:
+    """Return the top-level names it makes importable: from its files, else as its installer noted them."""
+    names = frozenset(name for path in files(distribution) if (name := _import_name(path)))
+    if names and not distribution.editable:
+        return names
+    noted = read_text(f"{distribution.location}/top_level.txt")
+    if noted is not None:
+        return frozenset(name for name in noted.split() if name.isidentifier())
+    # Nothing tells: an editable's modules are elsewhere. The name itself is what most are called.
+    guess = distribution.name.replace("-", "_")
+    places = (Path(distribution.site_dir, guess), Path(distribution.site_dir, f"{guess}.py"))
+    return frozenset({guess}) if distribution.editable or any(place.exists() for place in places) else frozenset()
+
+
+def scripts(distribution: Distribution) -> tuple[tuple[str, str], ...]:
+    """Return its console scripts as (name, `module:attribute`), in the order of its entry points."""
+    text = read_text(f"{distribution.location}/entry_points.txt")
+    if text is None:
+        return ()
+    parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
+    # The default would make the names of scripts lower case.
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return ()
+    if not parser.has_section("console_scripts"):
+        return ()
+    return tuple((name, value.partition("[")[0].strip()) for name, value in parser.items("console_scripts"))
+
+
+def _import_name(path: str) -> str:
+    """Return the import name to which the file `path` of a site directory belongs, else nothing."""
+    parts = PurePosixPath(path).parts
+    if not parts or not path.endswith(_MODULE_SUFFIXES) or parts[0] == "__pycache__":
+        return ""
+    name = parts[0].partition(".")[0] if len(parts) == 1 else parts[0]
+    return name if name.isidentifier() else ""

@@ -1,0 +1,184 @@
+"""The host snapshot: an interpreter and all it can import, kept as long as its watches hold."""
+
+from __future__ import annotations
+
+import os
+import time
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from venvkit.backend.process import Runner
+from venvkit.canonical import digest
+from venvkit.host import cachefile
+from venvkit.host.distribution import Distribution, Unreadable, scan
+from venvkit.host.interpreter import Interpreter
+from venvkit.host.probe import probe, probe_environ
+from venvkit.host.watch import Watch, changed, stat_watch, text_watch
+
+_SCHEMA = 1
+# What of the environment decides which directories an interpreter finds; a snapshot is kept for each
+# combination.
+_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONNOUSERSITE",
+    "PYTHONUSERBASE",
+    "PYTHONSAFEPATH",
+    "PYTHONPLATLIBDIR",
+    "HOME",
+)
+# The kernel changes with a reboot, or with the machine a shared home is mounted on, and decides no plan.
+_KERNEL_FACTS = ("platform_release", "platform_version")
+_KERNEL_FILES = ("/proc/sys/kernel/osrelease", "/proc/sys/kernel/version")
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class HostSnapshot:
+    """What the host was at one moment.
+
+    Args:
+        interpreter: The host's interpreter.
+        distributions: Every distribution it can import, sorted by name.
+        unreadable: What is in its site directories and could not be taken into account.
+        watches: What must not have changed for this to be still true.
+        fingerprint: Digest of the content, not of times: a host that was only touched has the same one.
+    """
+
+    interpreter: Interpreter
+    distributions: tuple[Distribution, ...]
+    unreadable: tuple[Unreadable, ...]
+    watches: tuple[Watch, ...]
+    fingerprint: str
+
+    def find(self, name: str) -> Distribution | None:
+        """Return the distribution of that name, in any spelling of it, or None."""
+        wanted = _canonical(name)
+        index = bisect_left(self.distributions, wanted, key=lambda distribution: distribution.name)
+        if index < len(self.distributions) and self.distributions[index].name == wanted:
+            return self.distributions[index]
+        return None
+
+    @property
+    def by_name(self) -> dict[str, Distribution]:
+        """A new mapping from PEP 503 names to distributions."""
+        return {distribution.name: distribution for distribution in self.distributions}
+
+    def versions(self) -> dict[str, str]:
+        """Return a new mapping from PEP 503 names to versions."""
+        return {distribution.name: distribution.version for distribution in self.distributions}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The form of a cached snapshot."""
+
+    schema: int
+    snapshot: HostSnapshot
+
+
+def take_snapshot(python: str, *, runner: Runner, cache_dir: Path | None, environ: Mapping[str, str]) -> HostSnapshot:
+    """Return the snapshot of the host whose interpreter is at `python`.
+
+    One process when there is no snapshot in `cache_dir` whose watches hold, else none.
+
+    Args:
+        python: Absolute path of the host's interpreter.
+        runner: Runs it.
+        cache_dir: Where snapshots are kept; None, or a directory that cannot be written, keeps nothing.
+        environ: The environment variables the host starts with.
+
+    Raises:
+        UsageError: There is no such interpreter, or it is too old.
+        MachineError: It does not work.
+    """
+    kept_at = cache_dir / f"{_cache_key(python, environ)}.json" if cache_dir else None
+    kept = cachefile.load(kept_at, _Kept) if kept_at else None
+    if kept is not None and kept.schema == _SCHEMA and changed(kept.snapshot.watches) is None:
+        return kept.snapshot
+    snapshot, settled = _take(python, runner, environ)
+    for _ in range(_TRIES - 1):
+        if settled:
+            break
+        snapshot, settled = _take(python, runner, environ)
+    # What a version manager's shim starts depends on files that nothing here watches.
+    if kept_at and settled and snapshot.interpreter.python == python:
+        cachefile.store(kept_at, _Kept(_SCHEMA, snapshot))
+    return snapshot
+
+
+def _take(python: str, runner: Runner, environ: Mapping[str, str]) -> tuple[HostSnapshot, bool]:
+    """Take a snapshot; also return whether the host stood still meanwhile."""
+    started = time.time_ns()
+    interpreter = probe(python, runner, environ=environ)
+    watches = _watches(python, interpreter)
+    distributions, unreadable = scan(interpreter.site_dirs)
+    distributions = tuple(sorted(distributions, key=lambda distribution: distribution.name))
+    # An egg-info is rewritten in place by `setup.py develop`; a dist-info is replaced, which its directory
+    # shows.
+    legacy = [d.location for d in distributions if d.location.endswith("egg-info")]
+    late = [stat_watch(path) for location in legacy for path in (location, f"{location}/PKG-INFO")]
+    snapshot = HostSnapshot(
+        interpreter, distributions, unreadable, (*watches, *late), _fingerprint(interpreter, distributions)
+    )
+    ended = time.time_ns()
+    during = any(started <= time_ns <= ended for watch in snapshot.watches for time_ns in _times(watch))
+    return snapshot, not during and changed(watches) is None
+
+
+def _times(watch: Watch) -> list[int]:
+    return [value for value in watch[2:3] if watch[0] == "stat" and isinstance(value, int)]
+
+
+def _watches(python: str, interpreter: Interpreter) -> list[Watch]:
+    """Return what decides the content of a snapshot, as it is now.
+
+    Directories stand for what is in them. Installers never edit METADATA in place: a distribution is
+    replaced by removing its dist-info and making another, and both change the time of the directory around
+    it. A `.pth` file is edited in place by people, so each has a watch of its own. What imports leave behind
+    (`__pycache__`) also changes the time of a directory: then the snapshot is taken again, and its
+    fingerprint is the same.
+    """
+    paths = [python, interpreter.python, f"{interpreter.prefix}/pyvenv.cfg", *interpreter.startup_files]
+    paths += [f"{interpreter.stdlib}/EXTERNALLY-MANAGED", *interpreter.missing_dirs]
+    for site_dir in interpreter.site_dirs:
+        paths.append(site_dir)
+        if site_dir in interpreter.pth_dirs:
+            paths += _pth_files(site_dir)
+    kernel = [text_watch(path) for path in _KERNEL_FILES]
+    return [stat_watch(path) for path in dict.fromkeys(paths)] + kernel
+
+
+def _pth_files(site_dir: str) -> list[str]:
+    try:
+        entries = os.listdir(site_dir)  # noqa: PTH208 - text paths, as everywhere in the snapshot
+    except OSError:
+        return []
+    return [f"{site_dir}/{entry}" for entry in sorted(entries) if entry.endswith((".pth", ".egg-link"))]
+
+
+def _fingerprint(interpreter: Interpreter, distributions: tuple[Distribution, ...]) -> str:
+    lasting = tuple(fact for fact in interpreter.environment if fact[0] not in _KERNEL_FACTS)
+    return digest(
+        {
+            "interpreter": asdict(replace(interpreter, environment=lasting, missing_dirs=())),
+            "distributions": [_content(distribution) for distribution in distributions],
+        }
+    )
+
+
+def _content(distribution: Distribution) -> list[object]:
+    return [getattr(distribution, field) for field in Distribution.__slots__]
+
+
+def _cache_key(python: str, environ: Mapping[str, str]) -> str:
+    env = probe_environ(environ)
+    user = os.getuid() if hasattr(os, "getuid") else ""  # its user site counts for its owner alone
+    return digest([_SCHEMA, python, user, [[name, env.get(name)] for name in _VARIABLES]])
+
+
+def _canonical(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)

@@ -1,0 +1,174 @@
+"""What a call names beside the host: the spec, engine data, pip's configuration; and the request made from them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from venvkit.backend.pipconfig import read_pip_config
+from venvkit.call import Call, as_sequence
+from venvkit.errors import PolicyError, SpecError, UsageError
+from venvkit.host.accelerator import Accelerator, accelerator_watches, detect, parse_accelerator
+from venvkit.host.snapshot import HostSnapshot
+from venvkit.host.watch import Watch, stat_watch
+from venvkit.spec.data import data_dir
+from venvkit.spec.engines import EngineTable, load_engines
+from venvkit.spec.levers import Levers
+from venvkit.spec.marker import MarkerContext
+from venvkit.spec.model import ModelSpec, load_specs
+from venvkit.spec.offline import without_public_network
+from venvkit.spec.request import Choice, Request, Sources, build_request
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What was read, and from where."""
+
+    spec: ModelSpec
+    engines: EngineTable
+    watches: tuple[Watch, ...]
+
+    def request(
+        self, call: Call, host: HostSnapshot, child: HostSnapshot, cache: Path
+    ) -> tuple[Request, tuple[Watch, ...]]:
+        """Build the request for a host, and return it with everything that it was read from.
+
+        Raises:
+            UsageError: The spec, an option or a configuration file is faulty.
+            PolicyError: A find-links folder lies outside the roots that the operator allows.
+        """
+        settings = call.settings
+        _check_find_links(call)
+
+        def accelerator() -> Accelerator:
+            stated = call.choice("accelerator", settings.accelerator)
+            if stated:
+                return parse_accelerator(str(stated), where="--accelerator")
+            return detect(host, cache_dir=cache, environ=call.environ)
+
+        context = MarkerContext(
+            environment=dict(child.interpreter.environment),
+            engine=call.choices["engine"],
+            accelerator=accelerator,
+            variables={"model_src": settings.model_src, **call.choices["variables"]},
+        )
+        pip, pip_watches = _pip_sources(call, host)
+        request = build_request(
+            self.spec,
+            _choice(call),
+            engines=self.engines,
+            context=context,
+            host_versions=host.versions(),
+            pip=pip,
+        )
+        if settings.offline:
+            request = without_public_network(request)
+        watches = (*self.watches, *pip_watches, *_uv_watches(call))
+        if "accelerator" in request.relied:
+            watches += tuple(accelerator_watches())
+        return request, watches
+
+
+def read_inputs(call: Call) -> Inputs:
+    """Read the spec and the engine data.
+
+    Raises:
+        SpecError: One of them is faulty, or the file holds more than one model.
+    """
+    own = Path(call.settings.home, "venvkit", "engines.toml")
+    extra = [Path(path) for path in call.settings.engines]
+    paths = [data_dir() / "engines.toml", *([own] if own.exists() else []), *extra]
+    watches = [stat_watch(str(path)) for path in (*paths, own, Path(call.settings.home, "venvkit", "settings.toml"))]
+    return Inputs(_spec(call), load_engines(paths), tuple(watches))
+
+
+def _spec(call: Call) -> ModelSpec:
+    if isinstance(call.spec, (str, os.PathLike)):
+        specs = load_specs(Path(call.spec))
+        if len(specs) > 1:
+            names = ", ".join(spec.name for spec in specs[:10])
+            raise SpecError(
+                f"the file holds {len(specs)} models: {names}",
+                code="spec-ambiguous",
+                where=os.fspath(call.spec),
+                remedy="put the one that is wanted in a file of its own",
+            )
+        return specs[0]
+    return call.spec
+
+
+def _choice(call: Call) -> Choice:
+    chosen = call.choices
+    levers = Levers(
+        constraints=as_sequence(chosen["constraints"]),
+        overrides=as_sequence(chosen["overrides"]),
+        excludes=as_sequence(chosen["excludes"]),
+        no_inherit=as_sequence(chosen["no_inherit"]),
+        protect=as_sequence(chosen["protect"]),
+        exclude_newer=call.choice("exclude_newer", call.settings.exclude_newer),
+    )
+    return Choice(
+        engine=chosen["engine"],
+        model_format=chosen["model_format"],
+        packages=as_sequence(chosen["packages"]),
+        variables=tuple(sorted(chosen["variables"].items())),
+        index_url=chosen["index_url"],
+        extra_index_urls=as_sequence(chosen["extra_index_urls"]),
+        find_links=as_sequence(chosen["find_links"]),
+        index_strategy=chosen["index_strategy"],
+        levers=levers,
+    )
+
+
+def _pip_sources(call: Call, host: HostSnapshot) -> tuple[Sources, tuple[Watch, ...]]:
+    config = read_pip_config(call.environ, prefix=host.interpreter.prefix)
+    sources = Sources(
+        index_url=config.index_url,
+        extra_index_urls=config.extra_index_urls,
+        find_links=config.find_links,
+        trusted_hosts=config.trusted_hosts,
+        index_strategy=None,
+        no_build_isolation=False,
+    )
+    return sources, tuple(stat_watch(path) for path in config.files)
+
+
+def _uv_watches(call: Call) -> tuple[Watch, ...]:
+    """uv's own configuration files change what it resolves."""
+    home = call.environ.get("HOME", "")
+    config = call.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    paths = [f"{config}/uv/uv.toml", "/etc/uv/uv.toml"]
+    paths += [f"{folder}/uv/uv.toml" for folder in call.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if folder]
+    if sys.platform == "darwin":
+        paths.append(f"{home}/Library/Application Support/uv/uv.toml")
+    if named := call.environ.get("UV_CONFIG_FILE"):
+        paths.append(named)
+    return tuple(stat_watch(path) for path in paths)
+
+
+def _check_find_links(call: Call) -> None:
+    """Hold the caller's wheel folders to the operator's roots, once the operator has named some.
+
+    The default root stands for what a server's users may send; a caller in this process is the operator.
+    """
+    setting = next(item for item in call.settings.explain() if item.variable.name.endswith("_FIND_LINKS_ALLOWED_ROOTS"))
+    if setting.origin == "default":
+        return
+    roots = [Path(root).resolve() for root in call.settings.find_links_roots]
+    for link in as_sequence(call.choices["find_links"]):
+        folder = Path(link)
+        if "://" in link or not folder.is_absolute() or not os.access(folder, os.R_OK | os.X_OK):
+            raise UsageError(
+                f"{link!r} is not an absolute, readable directory",
+                code="find-links-invalid",
+                where="find_links",
+            )
+        if not any(folder.resolve().is_relative_to(root) for root in roots):
+            raise PolicyError(
+                f"{link!r} lies outside the allowed roots",
+                code="find-links-root",
+                where=setting.variable.name,
+                remedy="put the wheels below an allowed root, or add this one",
+            )

@@ -1,0 +1,254 @@
+"""From a call to a plan: read the spec, look at the host, build the request, ask the planner.
+
+Nothing here writes below XINFERENCE_HOME; what is worth keeping (host snapshots, mirrors, read metadata) lies in the
+user's cache directory and can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from venvkit.backend.metadata import MetadataReader
+from venvkit.backend.mirror import Mirrors
+from venvkit.backend.process import Runner
+from venvkit.backend.resolver import UvResolver
+from venvkit.backend.uv import Uv, find_uv
+from venvkit.call import Call
+from venvkit.canonical import digest
+from venvkit.errors import NoSolutionError
+from venvkit.events import Observer, PhaseStarted, Warned
+from venvkit.host.interpreter import Interpreter
+from venvkit.host.probe import find_host_python, find_python, probe
+from venvkit.host.snapshot import HostSnapshot, take_snapshot
+from venvkit.host.watch import Watch
+from venvkit.inputs import read_inputs
+from venvkit.plan.planner import Problem, Root, make_plan
+from venvkit.plan.requires import parse_requires
+from venvkit.plan.values import Plan
+from venvkit.settings import key_environ
+from venvkit.spec.model import ModelSpec
+from venvkit.spec.request import Request
+from venvkit.store.recipe import Recipe
+from venvkit.store.verify import members
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A call after everything that it names was read.
+
+    Args:
+        host: The host as it is.
+        child: What may be seen and inherited: the host, or the bare interpreter when the child sees no host.
+        sees_host: Whether the host stands behind the child.
+        cache: The user's cache directory of venvkit.
+        watches: What all of this was read from.
+    """
+
+    call: Call
+    observer: Observer
+    runner: Runner
+    uv: Uv
+    spec: ModelSpec
+    request: Request
+    host: HostSnapshot
+    child: HostSnapshot
+    sees_host: bool
+    cache: Path
+    watches: tuple[Watch, ...]
+
+    @property
+    def deep(self) -> str:
+        """Digest of what the plan follows from; equal when files were only touched."""
+        choices = self.call.choices
+        names = ("skip_installed", "orphans", "isolated", "offline", "python")
+        return digest(
+            [
+                repr(replace(self.request, relied=())),
+                self.host.fingerprint,
+                self.child.interpreter.python,
+                {name: choices[name] for name in names},
+                sorted(key_environ(self.call.environ).items()),
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and what it was made from.
+
+    Attributes:
+        plan: What to install, inherit, shadow, and what is broken.
+        recipe: What an environment would be built from.
+        job: The call after everything that it names was read.
+    """
+
+    job: Job
+    plan: Plan
+    recipe: Recipe
+
+    @property
+    def key(self) -> str:
+        """The content key of the environment that would be built."""
+        return self.recipe.key
+
+
+def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> Job:
+    """Read everything that a call names: spec, engine data, host, sources.
+
+    Raises:
+        UsageError: The spec, an option, a variable or a configuration file is faulty, or an interpreter is missing.
+        MachineError: There is no usable uv.
+    """
+    settings = call.settings
+    runner = Runner(cancel=cancel, timeout=settings.timeout)
+    cache = cache_folder(call)
+    uv = find_uv(runner, call.environ, attempts=settings.download_attempts, offline=bool(call.choice("offline", False)))
+    inputs = read_inputs(call)
+    observer(PhaseStarted("probe", call.host_python))
+    python = find_host_python(call.choices["host_python"], settings.host_python)
+    host = take_snapshot(python, runner=runner, cache_dir=cache / "hosts", environ=call.environ)
+    _warn_isolated_tool(call, host, observer)
+    child, sees_host = _child(call, host, runner, uv)
+    observer(PhaseStarted("request", inputs.spec.name))
+    request, watches = inputs.request(call, host, child, cache)
+    return Job(
+        call,
+        observer,
+        runner,
+        uv,
+        inputs.spec,
+        request,
+        host,
+        child,
+        sees_host,
+        cache,
+        (*host.watches, *watches),
+    )
+
+
+def plan_job(job: Job) -> Planned:
+    """Plan a job.
+
+    Raises:
+        NoSolutionError: The request has no solution, or none that keeps what is protected.
+        SourceError: A source cannot be reached, or refused.
+    """
+    problem = _problem(job)
+    metadata = MetadataReader(job.cache / "metadata", job.request.sources, job.uv.offline)
+    resolver = UvResolver(
+        job.uv,
+        Mirrors(job.cache / "mirrors", job.uv),
+        job.child,
+        job.request.sources,
+        job.request.levers,
+        metadata,
+    )
+    job.observer(PhaseStarted("resolve", f"{len(problem.roots)} requirements"))
+    plan = make_plan(problem, resolver)
+    for item in plan.relaxed:
+        message = f"{item.requirement} has no solution: {item.host_version} of the host gives way to {item.version}"
+        job.observer(Warned("relaxed", message))
+    for broken in plan.broken:
+        job.observer(Warned("broken", str(broken)))
+    uv_settings = tuple(sorted((n, v) for n, v in key_environ(job.call.environ).items() if n.startswith("UV_")))
+    recipe = Recipe(
+        model=job.spec.name,
+        engine=job.request.engine,
+        interpreter=job.child.interpreter,
+        host=job.host if job.sees_host else None,
+        problem=problem,
+        plan=plan,
+        sources=job.request.sources,
+        levers=job.request.levers,
+        uv_settings=uv_settings,
+    )
+    return Planned(job, plan, recipe)
+
+
+def cache_folder(call: Call) -> Path:
+    """Return where venvkit keeps what can be made again, by the XDG rules (`~/.cache/venvkit`)."""
+    base = call.environ.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):
+        home = call.environ.get("HOME") or str(Path.home())
+        base = f"{home}/Library/Caches" if sys.platform == "darwin" else f"{home}/.cache"
+    return Path(base, "venvkit")
+
+
+def _problem(job: Job) -> Problem:
+    settings, levers, call = job.call.settings, job.request.levers, job.call
+    roots = tuple(
+        Root(item.name, str(item), item.origin, wish=item.wish, bare=item.bare) for item in job.request.requirements
+    )
+    protect = frozenset(canonicalize_name(name) for name in (*settings.protect, *levers.protect))
+    if not job.sees_host and protect:
+        _refuse_unprotected(protect, roots)
+    return Problem(
+        roots=roots,
+        host=members(job.child.distributions, inherited=True),
+        environment=dict(job.child.interpreter.environment),
+        inherit=bool(call.choice("skip_installed", settings.skip_installed)),
+        orphans=call.choice("orphans", settings.orphans),
+        protect=protect,
+        constraints=levers.constraints,
+        overrides=levers.overrides,
+        excludes=levers.excludes,
+        no_inherit=frozenset(canonicalize_name(name) for name in levers.no_inherit),
+        upgrade=bool(call.choices["upgrade"]),
+    )
+
+
+def _refuse_unprotected(protect: frozenset[str], roots: tuple[Root, ...]) -> None:
+    """A child without the host cannot have what is protected there, unless the model asks for it itself."""
+    asked = {canonicalize_name(parsed.name) for root in roots if (parsed := parse_requires(root.line)) is not None}
+    missing = sorted(protect - asked)
+    if missing:
+        raise NoSolutionError(
+            f"the environment would not see the host, and so lack what is protected: {', '.join(missing)}",
+            code="protected-missing",
+            remedy="use the host's own Python version without --isolated, or add it with --package",
+        )
+
+
+def _child(call: Call, host: HostSnapshot, runner: Runner, uv: Uv) -> tuple[HostSnapshot, bool]:
+    """Decide which interpreter the child runs and whether it sees the host.
+
+    Another minor version or implementation cannot import what the host has: it inherits nothing and sees nothing.
+    """
+    interpreter = host.interpreter
+    wanted = call.choices["python"]
+    if wanted:
+        found = probe(find_python(str(wanted), runner, uv.path), runner, environ=call.environ)
+        if (found.minor, found.implementation) != (interpreter.minor, interpreter.implementation):
+            return _bare(found, host), False
+        interpreter = replace(
+            interpreter, python=found.python, version=found.version, base_python=found.base_python,
+            base_prefix=found.base_prefix, environment=found.environment,
+        )  # fmt: skip
+    if call.choices["isolated"]:
+        return _bare(interpreter, host), False
+    return replace(host, interpreter=interpreter), True
+
+
+def _bare(interpreter: Interpreter, host: HostSnapshot) -> HostSnapshot:
+    alone = replace(interpreter, site_dirs=(), pth_dirs=())
+    return replace(host, interpreter=alone, distributions=(), unreadable=())
+
+
+def _warn_isolated_tool(call: Call, host: HostSnapshot, observer: Observer) -> None:
+    tool = host.interpreter.isolated_tool
+    if not tool or call.choices["host_python"] or call.settings.host_python:
+        return
+    active = call.environ.get("VIRTUAL_ENV") or call.environ.get("CONDA_PREFIX")
+    offer = f"{active}/bin/python" if active else "the server's interpreter"
+    observer(
+        Warned(
+            "isolated-tool-host",
+            f"venvkit runs from its own {tool} environment and takes that for the host; "
+            f"name the real one with --host-python or VENVKIT_HOST_PYTHON, for instance {offer}",
+        )
+    )

@@ -1,0 +1,148 @@
+"""The values that pass between the planner, its resolver and whoever shows or builds a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from packaging.utils import NormalizedName
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One distribution that a resolution installs: an exact version, or a direct reference."""
+
+    name: NormalizedName
+    version: str
+    url: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an index says of a pin.
+
+    Args:
+        requires: Its Requires-Dist lines; None when they cannot be read before the build (a git reference).
+        extras: The extras it provides.
+        url: Where its file comes from.
+        size: Bytes to download; None when the source does not say.
+        sha256: The file's digest, in hexadecimal; None when the source does not say.
+        builds: There is no wheel for this interpreter: a source distribution or checkout is built.
+    """
+
+    requires: tuple[str, ...] | None
+    extras: tuple[str, ...] = ()
+    url: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    builds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a resolver is asked: PEP 508 lines without markers, and what bounds the answer.
+
+    Args:
+        requirements: What must be there.
+        constraints: Bounds on whatever gets chosen.
+        overrides: Replace every requirement of that name.
+        excludes: Names that are treated as if nothing required them.
+        hidden: Host distributions that may not be candidates.
+        upgrade: Prefer the newest version to the host's.
+    """
+
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    hidden: frozenset[NormalizedName] = frozenset()
+    upgrade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A distribution that the plan puts into the child. `reason` is a chain of requirements, the model's first."""
+
+    name: NormalizedName
+    version: str
+    url: str | None
+    reason: tuple[str, ...]
+    description: Description
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A host distribution that the request reaches and that the child uses as it is."""
+
+    name: NormalizedName
+    version: str
+    reason: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """An installed distribution that stands in front of the host's copy."""
+
+    name: NormalizedName
+    host_version: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A requirement that does not hold in the view: of `distribution` (`name==version`), found is a version or None."""
+
+    distribution: str
+    requirement: str
+    found: str | None
+
+    def __str__(self) -> str:
+        return f"{self.distribution} requires {self.requirement}, found {self.found or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A bound taken from a host distribution so that the plan does not break it."""
+
+    distribution: str
+    requirement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A host distribution that the plan would break, resolved anew so that the child has a fitting version."""
+
+    name: NormalizedName
+    host_version: str
+    version: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxed:
+    """A wish (`#system_NAME#`) that has no solution and was dropped to the bare name."""
+
+    requirement: str
+    host_version: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decision. `resolves` counts the questions that it took."""
+
+    install: tuple[Installed, ...]
+    inherit: tuple[Inherited, ...]
+    shadow: tuple[Shadow, ...] = ()
+    held: tuple[Held, ...] = ()
+    repaired: tuple[Repaired, ...] = ()
+    broken: tuple[Violation, ...] = ()
+    relaxed: tuple[Relaxed, ...] = ()
+    resolves: int = field(default=1, compare=False)
+
+    @property
+    def download_bytes(self) -> int:
+        """Bytes to download, as far as the sources tell sizes."""
+        return sum(item.description.size or 0 for item in self.install)

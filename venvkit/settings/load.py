@@ -1,0 +1,185 @@
+"""Settings as the rest of venvkit uses them: typed, checked once, read-only."""
+
+from __future__ import annotations
+
+import os
+
+from venvkit.errors import SettingError
+from venvkit.settings.file import nearest, read_settings_file
+from venvkit.settings.resolve import Levels, Setting
+from venvkit.settings.variables import BY_NAME, VARIABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def load_settings(environ: Mapping[str, str] | None = None, arguments: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings in force.
+
+    Args:
+        environ: The environment to read; None reads the process's own.
+        arguments: Texts that win over everything else, by variable's name.
+
+    Raises:
+        SettingError: Values of variables that venvkit acts on are malformed, or names are unknown: all faults
+            at once (`setting-invalid`). The settings file is not TOML or cannot be read
+            (`settings-file-invalid`).
+
+    >>> load_settings({"XINFERENCE_HOME": "/srv/models", "VENVKIT_MAX_BUILDS": "4"}).max_builds
+    4
+    """
+    levels = Levels(os.environ if environ is None else environ, arguments or {})
+    faults = [(name, f"is no setting{nearest(name)}") for name in levels.arguments if name not in BY_NAME]
+    home = levels.setting("XINFERENCE_HOME")
+    if isinstance(home.value, str):
+        levels.file, of_file = read_settings_file(home.value)
+        faults += of_file
+    acting = {
+        variable.name: levels.setting(variable.name, home=str(home.value)) for variable in VARIABLES if variable.acts
+    }
+    faults += [(name, setting.fault) for name, setting in acting.items() if setting.fault]
+    if faults:
+        raise _error(faults)
+    return Settings(levels, acting)
+
+
+class Settings:
+    """Every setting, typed. Made by `load_settings`; read-only.
+
+    Attributes:
+        home: XINFERENCE_HOME, absolute.
+        enable: Whether models get environments of their own.
+        skip_installed: Whether the host's distributions may be inherited.
+        offline: Whether installs must do without the public network.
+        find_links_roots: Directories inside which a launch may name wheel directories, absolute.
+        download_attempts: How often a download is tried.
+        model_src: The hub that model files come from.
+        host_python: Absolute path of the host's interpreter, or a program's name; None for our own.
+        accelerator: Facts to plan for in place of those found, as written; None to look.
+        engines: Files with further engine tables, absolute.
+        exclude_newer: Date, time or age as uv takes it; None without a limit.
+        timeout: Time limit of one child, in seconds.
+        orphans: `hold-repair`, `hold` or `report`.
+        protect: Names of protected distributions, normalized (PEP 503).
+        max_builds: How many builds may run at the same time.
+    """
+
+    __slots__ = (
+        "_acting",
+        "_levels",
+        "accelerator",
+        "download_attempts",
+        "enable",
+        "engines",
+        "exclude_newer",
+        "find_links_roots",
+        "home",
+        "host_python",
+        "max_builds",
+        "model_src",
+        "offline",
+        "orphans",
+        "protect",
+        "skip_installed",
+        "timeout",
+    )
+
+    _acting: Mapping[str, Setting]
+    _levels: Levels
+    home: str
+    enable: bool
+    skip_installed: bool
+    offline: bool
+    find_links_roots: tuple[str, ...]
+    download_attempts: int
+    model_src: str
+    host_python: str | None
+    accelerator: str | None
+    engines: tuple[str, ...]
+    exclude_newer: str | None
+    timeout: float
+    orphans: str
+    protect: tuple[str, ...]
+    max_builds: int
+
+    def __init__(self, levels: Levels, acting: Mapping[str, Setting]) -> None:
+        object.__setattr__(self, "_levels", levels)
+        object.__setattr__(self, "_acting", acting)
+        for attribute, name in _ATTRIBUTES:
+            object.__setattr__(self, attribute, acting[name].value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"settings are read-only: {name}")
+
+    @property
+    def endpoint(self) -> str:
+        """XINFERENCE_ENDPOINT. Raises SettingError when it is malformed, as the next four do."""
+        return str(self._shown_only("XINFERENCE_ENDPOINT"))
+
+    @property
+    def disable_health_check(self) -> bool:
+        """XINFERENCE_DISABLE_HEALTH_CHECK."""
+        return bool(self._shown_only("XINFERENCE_DISABLE_HEALTH_CHECK"))
+
+    @property
+    def health_check_failure_threshold(self) -> int:
+        """XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD."""
+        return self._integer("XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD")
+
+    @property
+    def health_check_interval(self) -> int:
+        """XINFERENCE_HEALTH_CHECK_INTERVAL, in seconds."""
+        return self._integer("XINFERENCE_HEALTH_CHECK_INTERVAL")
+
+    @property
+    def health_check_timeout(self) -> int:
+        """XINFERENCE_HEALTH_CHECK_TIMEOUT, in seconds."""
+        return self._integer("XINFERENCE_HEALTH_CHECK_TIMEOUT")
+
+    def explain(self) -> tuple[Setting, ...]:
+        """Return every setting, in the order of `VARIABLES`; one that is only shown may carry a fault."""
+        return tuple(self._acting.get(variable.name) or self._levels.setting(variable.name) for variable in VARIABLES)
+
+    def _integer(self, name: str) -> int:
+        value = self._shown_only(name)
+        assert isinstance(value, int)
+        return value
+
+    def _shown_only(self, name: str) -> object:
+        # Not checked at load: a fault in what only the server uses must not stop a build.
+        setting = self._levels.setting(name)
+        if setting.fault:
+            raise _error([(name, setting.fault)])
+        return setting.value
+
+
+_ATTRIBUTES = (
+    ("home", "XINFERENCE_HOME"),
+    ("enable", "XINFERENCE_ENABLE_VIRTUAL_ENV"),
+    ("skip_installed", "XINFERENCE_VIRTUAL_ENV_SKIP_INSTALLED"),
+    ("offline", "XINFERENCE_VIRTUAL_ENV_OFFLINE_INSTALL"),
+    ("find_links_roots", "XINFERENCE_VIRTUAL_ENV_FIND_LINKS_ALLOWED_ROOTS"),
+    ("download_attempts", "XINFERENCE_DOWNLOAD_MAX_ATTEMPTS"),
+    ("model_src", "XINFERENCE_MODEL_SRC"),
+    ("host_python", "VENVKIT_HOST_PYTHON"),
+    ("accelerator", "VENVKIT_ACCELERATOR"),
+    ("engines", "VENVKIT_ENGINES"),
+    ("exclude_newer", "VENVKIT_EXCLUDE_NEWER"),
+    ("timeout", "VENVKIT_TIMEOUT"),
+    ("orphans", "VENVKIT_ORPHANS"),
+    ("protect", "VENVKIT_PROTECT"),
+    ("max_builds", "VENVKIT_MAX_BUILDS"),
+)
+
+
+def _error(faults: list[tuple[str, str]]) -> SettingError:
+    remedy = "correct it, or remove it to get the default"
+    if len(faults) == 1:
+        where, what = faults[0]
+        return SettingError(what, where=where, remedy=remedy)
+    return SettingError(
+        f"{len(faults)} settings are not valid",
+        remedy=remedy.replace("it", "them"),
+        details=tuple(f"{where}: {what}" for where, what in faults),
+    )

@@ -1,0 +1,209 @@
+"""The table of all variables: name, default, form, meaning, and whether venvkit acts on it."""
+
+from __future__ import annotations
+
+from venvkit.settings.kinds import (
+    ACCELERATOR,
+    BOOL,
+    INTERPRETER,
+    MOMENT,
+    NAMES,
+    NETWORKS,
+    PATH,
+    PATHS,
+    ROOTS,
+    SIZE,
+    TEXT,
+    URL,
+    Kind,
+    choice,
+    number,
+    whole,
+)
+
+
+class Variable:
+    """One documented variable.
+
+    Args:
+        name: Its name in the environment, in the settings file and among the arguments.
+        default: The text that stands for it where nobody sets it; empty when it is unset by default.
+        kind: What its values look like.
+        meaning: What it does, in one line.
+        acts: Whether venvkit acts on it; the others belong to the server and are only shown.
+        secret: Whether its value must never be shown.
+    """
+
+    __slots__ = ("acts", "default", "kind", "meaning", "name", "secret")
+
+    def __init__(
+        self, name: str, default: str, kind: Kind, meaning: str, *, acts: bool = False, secret: bool = False
+    ) -> None:
+        self.name = name
+        self.default = default
+        self.kind = kind
+        self.meaning = meaning
+        self.acts = acts
+        self.secret = secret
+
+
+HOME_IN_DEFAULT = "$XINFERENCE_HOME"
+"""Stands for the value of XINFERENCE_HOME where it opens another variable's default."""
+
+_HUBS = choice("huggingface", "modelscope", "openmind_hub", "csghub", "auto")
+
+_ACTED_ON = (
+    Variable(
+        "XINFERENCE_HOME",
+        "~/.xinference",
+        PATH,
+        "Directory that holds the environments, the models and the files a person edits.",
+        acts=True,
+    ),
+    Variable(
+        "XINFERENCE_ENABLE_VIRTUAL_ENV",
+        "1",
+        BOOL,
+        "Give each model an environment of its own; off hands out the host's interpreter.",
+        acts=True,
+    ),
+    Variable(
+        "XINFERENCE_VIRTUAL_ENV_SKIP_INSTALLED",
+        "1",
+        BOOL,
+        "Inherit what the host has and the model can use; off installs all that the model reaches.",
+        acts=True,
+    ),
+    Variable(
+        "XINFERENCE_VIRTUAL_ENV_OFFLINE_INSTALL",
+        "0",
+        BOOL,
+        "Install without the public network: direct URLs become pins, and git references are refused.",
+        acts=True,
+    ),
+    Variable(
+        "XINFERENCE_VIRTUAL_ENV_FIND_LINKS_ALLOWED_ROOTS",
+        f"{HOME_IN_DEFAULT}/wheels",
+        ROOTS,
+        "Directories inside which a launch may name wheel directories; an empty value allows none.",
+        acts=True,
+    ),
+    Variable(
+        "XINFERENCE_DOWNLOAD_MAX_ATTEMPTS",
+        "3",
+        whole(1),
+        "How often a download is tried before it counts as failed.",
+        acts=True,
+    ),
+    Variable(
+        "XINFERENCE_MODEL_SRC",
+        "huggingface",
+        _HUBS,
+        "Hub that model files come from; markers read it as `#model_src#`.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_HOST_PYTHON",
+        "",
+        INTERPRETER,
+        "Interpreter whose packages are the host; unset means the one that runs venvkit.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_ACCELERATOR",
+        "",
+        ACCELERATOR,
+        "Accelerator to plan for in place of the one found here: `none` or facts as `cuda=13.0,arch=sm_90`.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_ENGINES",
+        "",
+        PATHS,
+        "Files with further engine tables; an engine in them wins over ours of the same name.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_EXCLUDE_NEWER",
+        "",
+        MOMENT,
+        "Ignore distributions uploaded after this date, or younger than this age.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_TIMEOUT",
+        "3600",
+        number(above_zero=True),
+        "Time limit of one child process, in seconds.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_ORPHANS",
+        "hold-repair",
+        choice("hold-repair", "hold", "report"),
+        "What to do about host distributions that a plan would break: hold, then repair; hold alone; report.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_PROTECT",
+        "",
+        NAMES,
+        "Distributions that a plan may neither break nor replace, such as the server itself.",
+        acts=True,
+    ),
+    Variable("VENVKIT_MAX_BUILDS", "2", whole(1), "How many environments may be built at the same time.", acts=True),
+)
+
+_ONLY_SHOWN = (
+    Variable("XINFERENCE_ENDPOINT", "http://127.0.0.1:9997", URL, "Where the server answers."),
+    Variable(
+        "XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD",
+        "5",
+        whole(0),
+        "Failed health checks that a starting server may have before it is given up.",
+    ),
+    Variable("XINFERENCE_HEALTH_CHECK_INTERVAL", "5", whole(0), "Pause between two health checks, in seconds."),
+    Variable("XINFERENCE_HEALTH_CHECK_TIMEOUT", "10", whole(0), "Time limit of one health check, in seconds."),
+    Variable("XINFERENCE_DISABLE_HEALTH_CHECK", "0", BOOL, "Start the server without health reports."),
+    Variable(
+        "XINFERENCE_DISABLE_METRICS",
+        "0",
+        BOOL,
+        "Serve no metrics: neither the exporters nor the `/metrics` page.",
+    ),
+    Variable(
+        "XINFERENCE_TEXT_TO_IMAGE_BATCHING_SIZE",
+        "",
+        SIZE,
+        "Image size for which text-to-image requests are batched continuously; unset does not batch.",
+    ),
+    Variable(
+        "XINFERENCE_SSE_PING_ATTEMPTS_SECONDS",
+        "600",
+        whole(1),
+        "Pause between two pings that keep an event stream open, in seconds.",
+    ),
+    Variable("XINFERENCE_MAX_TOKENS", "", whole(1), "Upper bound on the tokens of every request; unset sets none."),
+    Variable("XINFERENCE_ALLOWED_IPS", "", NETWORKS, "Clients that may connect; unset lets everyone in."),
+    Variable("XINFERENCE_BATCH_SIZE", "32", whole(1), "How many requests a batch holds where batching is on."),
+    Variable(
+        "XINFERENCE_BATCH_INTERVAL",
+        "0.003",
+        number(above_zero=False),
+        "How long a batch waits for further requests, in seconds.",
+    ),
+    Variable("XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU", "1", BOOL, "Let several replicas of a model share one GPU."),
+    Variable(
+        "XINFERENCE_LAUNCH_STRATEGY",
+        "IDLE_FIRST_LAUNCH_STRATEGY",
+        TEXT,
+        "Name of the rule by which replicas are put on GPUs.",
+    ),
+    Variable("XINFERENCE_CSG_TOKEN", "", TEXT, "Token for models that come from CSGHub.", secret=True),
+    Variable("XINFERENCE_CSG_ENDPOINT", "https://hub-stg.opencsg.com/", URL, "Address of CSGHub."),
+)
+
+VARIABLES: tuple[Variable, ...] = _ACTED_ON + _ONLY_SHOWN
+"""Every variable, those that venvkit acts on first."""
+
+BY_NAME: dict[str, Variable] = {variable.name: variable for variable in VARIABLES}

@@ -1,0 +1,160 @@
+"""What is known about engines, all of it data: packages, indexes, special cases.
+
+[engines.NAME]        an engine: its packages, format extras, indexes and levers
+[rules.NAME]          a special case: when it applies, what it adds
+[host_indexes.NAME]   the index that fits the host's own build (`torch 2.9.0+cu128`)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement as PackagingRequirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from venvkit.spec.levers import Levers
+from venvkit.spec.marker_compare import engine_key
+from venvkit.spec.requirement import Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class CudaIndex:
+    """An index for machines whose CUDA version is in `cuda`; the first that fits counts.
+
+    Args:
+        cuda: Versions of CUDA: `>=12.8,<13`.
+        index_url: The index.
+        packages: The distributions that come from nowhere else; empty makes it an extra index for all.
+    """
+
+    cuda: str
+    index_url: str
+    packages: tuple[str, ...] = ()
+
+    def fits(self, version: str) -> bool:
+        """Tell whether the index is for the CUDA version `version`."""
+        try:
+            return SpecifierSet(self.cuda).contains(Version(version), prereleases=True)
+        except InvalidVersion:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine.
+
+    Args:
+        name: Lower case; it becomes a component of a path.
+        aliases: Other names, beyond case and the choice of `-`, `_`, `.`.
+        packages: What `#NAME_dependencies#` stands for.
+        formats: Further packages by model format.
+        extra_index_urls: Further indexes, unless caller, spec or pip's configuration name some.
+        optional_index_urls: Those of them that a build may do without when they cannot be reached.
+        cuda_indexes: Indexes by the machine's CUDA version.
+        index_strategy: How several indexes are combined.
+        levers: How its requests are to be solved.
+        origin: The file that says so.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    formats: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    extra_index_urls: tuple[str, ...] = ()
+    optional_index_urls: tuple[str, ...] = ()
+    cuda_indexes: tuple[CudaIndex, ...] = ()
+    index_strategy: str | None = None
+    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+    origin: str = ""
+
+    def format_packages(self, model_format: str) -> tuple[str, ...]:
+        """Return the further packages for a model format, compared without case."""
+        return next((packages for name, packages in self.formats if name == model_format.lower()), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A special case. It applies when every condition that it states holds.
+
+    Args:
+        name: Its name; a rule of a later file with this name replaces it.
+        engines: The launched engine is one of these.
+        models: The model's name is one of these, compared without case.
+        requires: Each of these is among the requirements; with a specifier, pinned to a version inside it.
+        when: A marker.
+        packages: What it adds to the requirements; the caller's win.
+        levers: What it adds to the levers.
+        origin: The file that says so.
+    """
+
+    name: str
+    engines: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    when: str | None = None
+    packages: tuple[str, ...] = ()
+    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+    origin: str = ""
+
+    def concerns(self, model: str, engine: str | None, requirements: Iterable[Requirement]) -> bool:
+        """Tell whether all its conditions but the marker hold."""
+        if self.engines and engine_key(engine or "") not in map(engine_key, self.engines):
+            return False
+        if self.models and model.casefold() not in map(str.casefold, self.models):
+            return False
+        named = {requirement.name: requirement for requirement in requirements}
+        return all(_required(PackagingRequirement(text), named) for text in self.requires)
+
+
+@dataclass(frozen=True, slots=True)
+class HostIndex:
+    """Where the builds of the host's packages come from, by the local part of their version.
+
+    Args:
+        packages: Wishing for the host's version of one of these adds its index.
+        indexes: Local part (`cu128`) and index.
+    """
+
+    packages: tuple[str, ...]
+    indexes: tuple[tuple[str, str], ...]
+
+    def url(self, version: str) -> str | None:
+        """Return the index for a version's local part, or None."""
+        return dict(self.indexes).get(version.partition("+")[2])
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTable:
+    """Everything that the engine data says."""
+
+    engines: tuple[Engine, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    host_indexes: tuple[HostIndex, ...] = ()
+
+    def find(self, name: str) -> Engine | None:
+        """Return the engine of that name or alias, compared without case and with `-`, `_`, `.` being one."""
+        key = engine_key(name)
+        named = (engine for engine in self.engines if engine_key(engine.name) == key)
+        aliased = (engine for engine in self.engines if key in map(engine_key, engine.aliases))
+        return next(named, None) or next(aliased, None)
+
+    def nearest(self, name: str, others: Iterable[str] = ()) -> str | None:
+        """Return the name nearest to `name` among the engines and `others`, or None when none is near."""
+        candidates = {engine_key(engine.name): engine.name for engine in self.engines}
+        candidates |= {engine_key(other): other for other in others}
+        found = difflib.get_close_matches(engine_key(name), candidates, n=1)
+        return candidates[found[0]] if found else None
+
+
+def _required(wanted: PackagingRequirement, named: Mapping[NormalizedName, Requirement]) -> bool:
+    found = named.get(canonicalize_name(wanted.name))
+    if found is None or not {canonicalize_name(extra) for extra in wanted.extras} <= set(found.extras):
+        return False
+    if not wanted.specifier:
+        return True
+    pins = [one.version for one in SpecifierSet(found.specifier) if one.operator == "=="]
+    return any(not pin.endswith(".*") and wanted.specifier.contains(Version(pin), prereleases=True) for pin in pins)

@@ -1,0 +1,123 @@
+"""From strings to requirements: placeholders expanded, markers evaluated, names merged.
+
+An expansion also remembers what of the machine it looked at, because that is what the request depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from venvkit.errors import SpecError
+from venvkit.spec.engine_values import Engine, EngineTable, Rule
+from venvkit.spec.levers import Levers
+from venvkit.spec.marker import AcceleratorFacts, MarkerContext, parse_marker
+from venvkit.spec.marker_compare import engine_key, is_version
+from venvkit.spec.requirement import Line, Requirement, parse_line
+
+
+class Expansion:
+    """Expands strings in one context.
+
+    Args:
+        context: What markers are evaluated in. From here on use the `context` of the expansion instead: it
+            notes whether the accelerator was asked.
+        engines: The engine data.
+        engine: The launched engine, if the data knows it.
+        host_versions: Versions of the host's distributions, by normalized name.
+    """
+
+    def __init__(
+        self,
+        context: MarkerContext,
+        engines: EngineTable,
+        engine: Engine | None,
+        *,
+        host_versions: Mapping[str, str],
+    ) -> None:
+        self._ask = context.accelerator
+        self._engines = engines
+        self._engine = engine
+        self._host_versions = host_versions
+        self._relied: set[str] = set()
+        self.context = replace(context, accelerator=self._accelerator)
+
+    def lines(self, texts: Iterable[str], origin: str) -> Iterator[Requirement]:
+        """Yield the requirements that apply; `origin` and the index of each string become its place."""
+        for index, text in enumerate(texts):
+            place = f"{origin}[{index}]"
+            line = parse_line(text, place=place, known_variables=self.context.variables)
+            if line.marker is None or line.marker.evaluate(self.context):
+                yield from self._expanded(line, place)
+
+    def rules(
+        self, model: str, engine: str | None, requirements: Iterable[Requirement]
+    ) -> tuple[tuple[Requirement, ...], Levers]:
+        """Return what the special cases that apply add: requirements and levers."""
+        present = tuple(requirements)
+        added: list[Requirement] = []
+        levers = Levers()
+        for rule in self._engines.rules:
+            if rule.concerns(model, engine, present) and self._holds(rule):
+                added.extend(self.lines(rule.packages, f"rule {rule.name} packages"))
+                levers = levers.merged(rule.levers)
+        return tuple(added), levers
+
+    def host_urls(self, requirements: Iterable[Requirement]) -> tuple[str, ...]:
+        """Return the indexes that fit the host's builds of the distributions wished for."""
+        wished = {requirement.name for requirement in requirements if requirement.wish}
+        found: list[str] = []
+        for index in self._engines.host_indexes:
+            for name in map(canonicalize_name, index.packages):
+                url = index.url(self._host_versions.get(name, "")) if name in wished else None
+                if url is not None:
+                    found.append(url)
+        return tuple(dict.fromkeys(found))
+
+    def relied(self) -> tuple[str, ...]:
+        """Return what of the machine was looked at so far."""
+        return tuple(sorted(self._relied))
+
+    def _accelerator(self) -> AcceleratorFacts:
+        self._relied.add("accelerator")
+        return self._ask()
+
+    def _holds(self, rule: Rule) -> bool:
+        if rule.when is None:
+            return True
+        marker = parse_marker(rule.when, known=self.context.variables, place=f"rules.{rule.name}.when")
+        return marker.evaluate(self.context)
+
+    def _expanded(self, line: Line, place: str) -> Iterator[Requirement]:
+        if line.kind == "engine":
+            yield from self._engine_packages(line.name, place)
+        elif line.requirement is not None:
+            yield self._wish(line.requirement) if line.kind == "system" else line.requirement
+
+    def _engine_packages(self, name: str, place: str) -> Iterator[Requirement]:
+        named = self._engines.find(name)
+        if named is None:
+            near = self._engines.nearest(name)
+            raise SpecError(
+                f"the engine data has no packages for `{name}`",
+                code="placeholder-unknown",
+                where=place,
+                remedy=f"did you mean `{near}`?" if near else "add the engine to your own engine data",
+            )
+        if self._engine is not None and engine_key(named.name) == engine_key(self._engine.name):
+            yield from self.lines(named.packages, f"engine {named.name} packages")
+
+    def _wish(self, requirement: Requirement) -> Requirement:
+        self._relied.add(f"host:{requirement.name}")
+        version = self._host_versions.get(requirement.name)
+        if version is None or not is_version(version):
+            return requirement
+        # The local part names a build of the host's; no index has to have that very one.
+        return replace(requirement, specifier=f"=={version.partition('+')[0]}", wish=True)
+
+
+def merged(*groups: Iterable[Requirement]) -> dict[NormalizedName, Requirement]:
+    """Return the requirements by name, a later one in the place of an earlier one."""
+    return {requirement.name: requirement for group in groups for requirement in group}

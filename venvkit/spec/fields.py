@@ -1,0 +1,190 @@
+"""Reading a decoded document by hand: every fault is noted with its place, and all are raised as one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from venvkit.errors import SpecError
+from venvkit.spec.levers import LIST_FIELDS, Levers, ListField, check_source, lever_fault, parse_lever
+
+Table = Mapping[str, object]
+_KINDS = {dict: "a table", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults found so far in one document, one line each, and what to do about the first."""
+
+    lines: list[str] = field(default_factory=list)
+    remedy: str = ""
+
+    def add(self, place: str, message: str, *, remedy: str = "") -> None:
+        """Note a fault at `place`."""
+        self.lines.append(f"{place}: {message}" if place else message)
+        self.remedy = self.remedy or remedy
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note a SpecError raised inside, instead of letting it out."""
+        try:
+            yield
+        except SpecError as error:
+            self.add(error.where, f"{error.message} ({error.code})", remedy=error.remedy)
+
+    def raise_all(self, message: str, *, code: str, where: str) -> None:
+        """Raise one SpecError that lists every fault, if there is any."""
+        if self.lines:
+            raise SpecError(message, code=code, where=where, remedy=self.remedy, details=tuple(self.lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads the fields of one table. A field of the wrong kind is noted and reads as if it were absent."""
+
+    table: Table
+    place: str
+    faults: Faults
+
+    def at(self, name: str) -> str:
+        """Return the place of a field."""
+        return f"{self.place}.{name}" if self.place else name
+
+    def only(self, known: Collection[str]) -> None:
+        """Note every field that is not among `known`, with the nearest that is."""
+        for name in self.table:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                remedy = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
+                self.faults.add(self.at(name), f"unknown field; {remedy}", remedy=remedy)
+
+    def text(self, name: str, check: Callable[[str, str], object] | None = None) -> str | None:
+        """Return a string field, or None when it is absent or null; `check(value, place)` may refuse it."""
+        value = self.table.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip():
+            self.faults.add(self.at(name), f"wants a string, not {kind_of(value)}")
+            return None
+        return value if check is None or self._passes(check, value, self.at(name)) else None
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return a field that is true or false."""
+        value = self.table.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.faults.add(self.at(name), f"wants true or false, not {kind_of(value)}")
+            return default
+        return value
+
+    def texts(
+        self,
+        name: str,
+        check: Callable[[str, str], object] | None = None,
+        *,
+        single: bool = True,
+    ) -> tuple[str, ...]:
+        """Return a field that is a list of strings, or one string where `single` allows it."""
+        value = self.table.get(name)
+        if value is None:
+            return ()
+        if isinstance(value, str) and single:
+            value = [value]
+        if not isinstance(value, list):
+            remedy = f"write `{name}` as a list: [...]"
+            self.faults.add(self.at(name), f"wants a list of strings, not {kind_of(value)}", remedy=remedy)
+            return ()
+        found: list[str] = []
+        for index, entry in enumerate(value):
+            place = f"{self.at(name)}[{index}]"
+            if not isinstance(entry, str):
+                self.faults.add(place, f"wants a string, not {kind_of(entry)}")
+            elif check is None or self._passes(check, entry, place):
+                found.append(entry)
+        return tuple(found)
+
+    def inner(self, name: str) -> Reader | None:
+        """Return the reader of a field that is a table, or None when it is absent."""
+        value = self.table.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.faults.add(self.at(name), f"wants a table, not {kind_of(value)}")
+            return None
+        return Reader(value, self.at(name), self.faults)
+
+    def inners(self, name: str) -> tuple[Reader, ...]:
+        """Return the readers of a field that is a list of tables."""
+        value = self.table.get(name)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            self.faults.add(self.at(name), f"wants a list of tables, not {kind_of(value)}")
+            return ()
+        found: list[Reader] = []
+        for index, entry in enumerate(value):
+            place = f"{self.at(name)}[{index}]"
+            if isinstance(entry, dict):
+                found.append(Reader(entry, place, self.faults))
+            else:
+                self.faults.add(place, f"wants a table, not {kind_of(entry)}")
+        return tuple(found)
+
+    def levers(self) -> Levers:
+        """Return the levers among the fields; faulty ones are noted and left out."""
+        lists = {name: self.texts(name, _entry_check(name)) for name in LIST_FIELDS}
+        return Levers(
+            constraints=lists["constraints"],
+            overrides=lists["overrides"],
+            excludes=lists["excludes"],
+            no_inherit=lists["no_inherit"],
+            optional=lists["optional"],
+            verify=lists["verify"],
+            protect=lists["protect"],
+            sources=self._sources(),
+            only_binary=lists["only_binary"],
+            no_build=lists["no_build"],
+            exclude_newer=self.text("exclude_newer", _scalar_check("exclude_newer")),
+            torch_backend=self.text("torch_backend", _scalar_check("torch_backend")),
+        )
+
+    def _sources(self) -> tuple[tuple[str, str], ...]:
+        sources = self.inner("sources")
+        if sources is None:
+            return ()
+        found: list[tuple[str, str]] = []
+        for name in sources.table:
+            url = sources.text(name)
+            if url is not None:
+                with self.faults.noting():
+                    found.append(check_source(name, url, sources.at(name)))
+        return tuple(sorted(found))
+
+    def _passes(self, check: Callable[[str, str], object], value: str, place: str) -> bool:
+        before = len(self.faults.lines)
+        with self.faults.noting():
+            check(value, place)
+        return len(self.faults.lines) == before
+
+
+def kind_of(value: object) -> str:
+    """Return what `value` is, in the words of a document's author."""
+    if value == "":
+        return "an empty string"
+    return _KINDS.get(type(value), "a number" if isinstance(value, (int, float)) else "a date")
+
+
+def _entry_check(name: ListField) -> Callable[[str, str], object]:
+    return lambda entry, place: parse_lever(name, entry, place=place)
+
+
+def _scalar_check(name: str) -> Callable[[str, str], None]:
+    def check(text: str, place: str) -> None:
+        fault = lever_fault(name, text, place)
+        if fault is not None:
+            raise fault
+
+    return check

@@ -1,0 +1,203 @@
+"""Levers: what spec, engine data or caller say about how a request is solved, beside what is required."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from packaging.utils import canonicalize_name
+
+from venvkit.errors import SpecError
+from venvkit.spec.marker import Marker, MarkerContext, parse_marker
+from venvkit.spec.requirement import parse_line
+from venvkit.spec.urls import check_index_url, has_control, quoted
+
+ListField = Literal[
+    "constraints",
+    "overrides",
+    "excludes",
+    "no_inherit",
+    "optional",
+    "verify",
+    "protect",
+    "only_binary",
+    "no_build",
+]
+LIST_FIELDS: tuple[ListField, ...] = get_args(ListField)
+SCALAR_FIELDS = ("exclude_newer", "torch_backend")
+LEVER_FIELDS = (*LIST_FIELDS, "sources", *SCALAR_FIELDS)
+_ALL = ":all:"
+_MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*)?")
+_BACKEND = re.compile(r"auto|cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Levers:
+    """How the request is to be solved. Each entry of a list may carry a marker, until `applied` evaluates it.
+
+    Args:
+        constraints: Requirements that bound a distribution without requiring it.
+        overrides: Requirements that replace what any distribution says about one.
+        excludes: Distributions that are never installed.
+        no_inherit: Distributions whose copy on the host does not count.
+        optional: Distributions of the request that may be missing in the end.
+        verify: What must be importable in the child: `module` or `module:attribute`.
+        protect: Distributions of the host that must stay whole.
+        sources: The one index that a distribution may come from.
+        only_binary: Distributions never built from source; `:all:` for all.
+        no_build: Distributions for which building is refused; `:all:` for all.
+        exclude_newer: Ignore what was published after this moment: a date, a timestamp, or a duration.
+        torch_backend: The accelerator line of torch's own indexes: `auto`, `cpu`, `cu130`.
+
+    Raises:
+        SpecError: An entry is malformed.
+    """
+
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    no_inherit: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
+    only_binary: tuple[str, ...] = ()
+    no_build: tuple[str, ...] = ()
+    exclude_newer: str | None = None
+    torch_backend: str | None = None
+
+    def __post_init__(self) -> None:
+        for fault in _faults(self):
+            raise fault
+
+    def merged(self, other: Levers) -> Levers:
+        """Return these levers with those of `other` added; its scalars and its sources by name win."""
+        return Levers(
+            constraints=_joined(self.constraints, other.constraints),
+            overrides=_joined(self.overrides, other.overrides),
+            excludes=_joined(self.excludes, other.excludes),
+            no_inherit=_joined(self.no_inherit, other.no_inherit),
+            optional=_joined(self.optional, other.optional),
+            verify=_joined(self.verify, other.verify),
+            protect=_joined(self.protect, other.protect),
+            sources=_by_name(self.sources, other.sources),
+            only_binary=_joined(self.only_binary, other.only_binary),
+            no_build=_joined(self.no_build, other.no_build),
+            exclude_newer=other.exclude_newer or self.exclude_newer,
+            torch_backend=other.torch_backend or self.torch_backend,
+        )
+
+    def applied(self, context: MarkerContext) -> Levers:
+        """Return the levers that hold in `context`: no markers left, names normalized.
+
+        Raises:
+            SpecError: A marker uses a variable without a value (`marker-unknown`).
+        """
+
+        def keep(field: ListField, entries: tuple[str, ...]) -> tuple[str, ...]:
+            kept: list[str] = []
+            for index, entry in enumerate(entries):
+                place = f"{field}[{index}]"
+                value, marker = parse_lever(field, entry, place=place, known_variables=context.variables)
+                if marker is None or marker.evaluate(context):
+                    kept.append(value)
+            return tuple(dict.fromkeys(kept))
+
+        return Levers(
+            constraints=keep("constraints", self.constraints),
+            overrides=keep("overrides", self.overrides),
+            excludes=keep("excludes", self.excludes),
+            no_inherit=keep("no_inherit", self.no_inherit),
+            optional=keep("optional", self.optional),
+            verify=keep("verify", self.verify),
+            protect=keep("protect", self.protect),
+            sources=_by_name(self.sources, ()),
+            only_binary=keep("only_binary", self.only_binary),
+            no_build=keep("no_build", self.no_build),
+            exclude_newer=self.exclude_newer,
+            torch_backend=self.torch_backend,
+        )
+
+
+def parse_lever(
+    field: ListField, text: str, *, place: str, known_variables: Collection[str] | None = None
+) -> tuple[str, Marker | None]:
+    """Return the value of one entry in its normal form, and its condition.
+
+    Raises:
+        SpecError: The entry is malformed.
+    """
+    if field in ("constraints", "overrides"):
+        line = parse_line(text, place=place, known_variables=known_variables)
+        if line.kind != "requirement" or line.requirement is None or line.requirement.bare:
+            raise _malformed(text, place, "is not a requirement with a name", "write it like `name<2`")
+        return str(line.requirement), line.marker
+    head, semicolon, condition = text.partition(";")
+    head = head.strip()
+    marker = None
+    if semicolon:
+        marker = parse_marker(condition.strip(), known=known_variables, place=place)
+    if field == "verify":
+        if not _MODULE.fullmatch(head):
+            raise _malformed(text, place, "is not a module to import", "write `module` or `module:attribute`")
+        return head, marker
+    if head == _ALL and field in ("only_binary", "no_build"):
+        return head, marker
+    line = parse_line(head, place=place)
+    if line.kind != "requirement" or line.requirement is None or str(line.requirement) != line.name:
+        raise _malformed(text, place, "is not the name of a distribution", "write the name alone")
+    return line.name, marker
+
+
+def lever_fault(field: str, text: str, place: str) -> SpecError | None:
+    """Return the fault of a scalar lever, or None."""
+    if field == "torch_backend" and not _BACKEND.fullmatch(text):
+        return _malformed(text, place, "is not an accelerator line", "write auto, cpu, or the like of cu130")
+    if field == "exclude_newer" and (not text.strip() or text.startswith("-") or has_control(text)):
+        remedy = "write it like 2026-01-31, 2026-01-31T12:00:00Z, or `7 days`"
+        return _malformed(text, place, "is not a moment or duration", remedy)
+    return None
+
+
+def check_source(name: str, url: str, place: str) -> tuple[str, str]:
+    """Return one entry of `sources`, the name normalized.
+
+    Raises:
+        SpecError: The name or the URL is malformed.
+    """
+    value, _ = parse_lever("excludes", name, place=place)
+    return value, check_index_url(url, place)
+
+
+def _faults(levers: Levers) -> Iterator[SpecError]:
+    lists: dict[ListField, tuple[str, ...]] = {field: getattr(levers, field) for field in LIST_FIELDS}
+    for field, entries in lists.items():
+        for index, entry in enumerate(entries):
+            try:
+                parse_lever(field, entry, place=f"{field}[{index}]")
+            except SpecError as error:
+                yield error
+    for name, url in levers.sources:
+        try:
+            check_source(name, url, f"sources.{name}")
+        except SpecError as error:
+            yield error
+    for scalar in SCALAR_FIELDS:
+        text = levers.exclude_newer if scalar == "exclude_newer" else levers.torch_backend
+        if text is not None and (fault := lever_fault(scalar, text, scalar)) is not None:
+            yield fault
+
+
+def _joined(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def _by_name(first: tuple[tuple[str, str], ...], second: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    named = {canonicalize_name(name): url for name, url in (*first, *second)}
+    return tuple(sorted((str(name), url) for name, url in named.items()))
+
+
+def _malformed(text: str, place: str, reason: str, remedy: str) -> SpecError:
+    return SpecError(f"{quoted(text)} {reason}", code="lever-invalid", where=place, remedy=remedy)

@@ -1,0 +1,256 @@
+"""The model spec: a model's name and its `virtualenv` block, from JSON or TOML, checked as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from venvkit.errors import SpecError
+from venvkit.spec.documents import decode, format_of, read_document
+from venvkit.spec.fields import Faults, Reader, kind_of
+from venvkit.spec.levers import LEVER_FIELDS, Levers
+from venvkit.spec.requirement import Line, parse_line
+from venvkit.spec.urls import check_find_links, check_host, check_index_url, has_control, quoted
+
+INDEX_STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
+BLOCK_FIELDS = (
+    "packages",
+    "inherit_pip_config",
+    "index_url",
+    "extra_index_url",
+    "find_links",
+    "trusted_host",
+    "index_strategy",
+    "no_build_isolation",
+    *LEVER_FIELDS,
+)
+_NAME_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model asks for; an invalid one cannot be made.
+
+    Args:
+        name: The model's name; it becomes one component of a path.
+        packages: Strings of the requirement language.
+        type: The spec's `model_type`, `""` where it has none.
+        formats: The model formats it comes in.
+        inherit_pip_config: Take from pip's configuration what is not set here.
+        index_url: The index, instead of the configured one.
+        extra_index_urls: Further indexes.
+        find_links: Directories or pages of wheels.
+        trusted_hosts: Hosts whose certificates are not checked.
+        index_strategy: How several indexes are combined, in uv's words.
+        no_build_isolation: Build with what the environment has, instead of in one made for the build.
+        levers: How the request is to be solved.
+        origin: Where the spec comes from, a file as a rule.
+
+    Raises:
+        SpecError: A value is malformed; `where` names it.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    type: str = ""
+    formats: tuple[str, ...] = ()
+    inherit_pip_config: bool = True
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    index_strategy: str | None = None
+    no_build_isolation: bool = False
+    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        check_model_name(self.name)
+        self.lines()
+        if self.index_url is not None:
+            check_index_url(self.index_url, "virtualenv.index_url")
+        for index, url in enumerate(self.extra_index_urls):
+            check_index_url(url, f"virtualenv.extra_index_url[{index}]")
+        for index, link in enumerate(self.find_links):
+            check_find_links(link, f"virtualenv.find_links[{index}]")
+        for index, host in enumerate(self.trusted_hosts):
+            check_host(host, f"virtualenv.trusted_host[{index}]")
+        if self.index_strategy is not None:
+            check_index_strategy(self.index_strategy, "virtualenv.index_strategy")
+
+    def lines(self) -> tuple[Line, ...]:
+        """Return the packages, parsed."""
+        return tuple(
+            parse_line(text, place=f"virtualenv.packages[{index}]") for index, text in enumerate(self.packages)
+        )
+
+
+def check_model_name(name: str) -> None:
+    """Refuse a name that is not one safe path component on every system.
+
+    Raises:
+        SpecError: `model-name`.
+    """
+    reason = ""
+    if not name:
+        reason = "is empty"
+    elif len(name.encode("utf-8", "surrogatepass")) > _NAME_BYTES:
+        reason = f"is longer than {_NAME_BYTES} bytes"
+    elif "/" in name or "\\" in name:
+        reason = "holds a path separator"
+    elif has_control(name) or any("\ud800" <= letter <= "\udfff" for letter in name):
+        reason = "holds a control character or a line break"
+    elif name != name.strip():
+        reason = "begins or ends with a blank"
+    elif name.startswith((".", "-")):
+        reason = f"begins with `{name[0]}`"
+    if reason:
+        raise SpecError(
+            f"the model name {quoted(name)} {reason}",
+            code="model-name",
+            where="model_name",
+            remedy="name the model with letters, digits, `.`, `_`, `-`",
+        )
+
+
+def check_index_strategy(text: str, place: str) -> None:
+    """Refuse an index strategy that uv does not know.
+
+    Raises:
+        SpecError: `spec-invalid`.
+    """
+    if text not in INDEX_STRATEGIES:
+        raise SpecError(
+            f"{quoted(text)} is not an index strategy",
+            where=place,
+            remedy=f"use one of {', '.join(INDEX_STRATEGIES)}",
+        )
+
+
+def load_specs(path: str | PathLike[str]) -> tuple[ModelSpec, ...]:
+    """Return the specs of a JSON or TOML file; the origin of each is the path.
+
+    Raises:
+        SpecError: `spec-not-found`, `spec-unreadable`, `spec-malformed` or `spec-invalid`.
+    """
+    file = Path(path)
+    text = read_document(file, code="spec-not-found")
+    return parse_specs(text, origin=str(path), format=format_of(file))
+
+
+def parse_specs(text: bytes, *, origin: str, format: Literal["json", "toml"]) -> tuple[ModelSpec, ...]:
+    """Return the specs in `text`: one object, or a list of them (in TOML: `[[model]]`).
+
+    Objects without a `virtualenv` block are passed over, unless none has one.
+
+    Args:
+        text: The document.
+        origin: Where it comes from, for messages and for `ModelSpec.origin`.
+        format: How it is written.
+
+    Raises:
+        SpecError: `spec-malformed` with line and column, or `spec-invalid` with all faults as details.
+    """
+    faults = Faults()
+    document = decode(text, origin=origin, format=format)
+    specs: list[ModelSpec] = []
+    readers = _objects(document, format, faults)
+    blocks = [reader for reader in readers if reader.table.get("virtualenv") is not None]
+    for reader in blocks:
+        spec = _spec(reader, origin, faults)
+        if spec is not None:
+            specs.append(spec)
+    if not blocks and not faults.lines:
+        remedy = 'add "virtualenv": {"packages": [...]}'
+        faults.add("virtualenv", "no model in the file has this block", remedy=remedy)
+    count = len(faults.lines)
+    faults.raise_all(f"the model spec has {count} fault{'s' if count > 1 else ''}", code="spec-invalid", where=origin)
+    return tuple(specs)
+
+
+def _objects(document: object, format: str, faults: Faults) -> tuple[Reader, ...]:
+    if isinstance(document, list):
+        return Reader({"": document}, "", faults).inners("")
+    if not isinstance(document, dict):
+        faults.add("", f"a model spec is an object or a list of objects, not {kind_of(document)}")
+        return ()
+    if format == "toml" and "model" in document:
+        return Reader(document, "", faults).inners("model")
+    return (Reader(document, "", faults),)
+
+
+def _spec(reader: Reader, origin: str, faults: Faults) -> ModelSpec | None:
+    before = len(faults.lines)
+    name = _name(reader, faults)
+    block = reader.inner("virtualenv")
+    if block is None:
+        return None
+    block.only(BLOCK_FIELDS)
+    if block.table.get("packages") is None:
+        faults.add(block.at("packages"), "is missing", remedy='add "packages": [...]')
+    kind = reader.table.get("model_type")
+    read = {
+        "packages": block.texts("packages", _check_line, single=False),
+        "extra_index_urls": block.texts("extra_index_url", check_index_url),
+        "find_links": block.texts("find_links", check_find_links),
+        "trusted_hosts": block.texts("trusted_host", check_host),
+        "formats": _formats(reader.table.get("model_specs")),
+    }
+    values = (
+        block.text("index_url", check_index_url),
+        block.text("index_strategy", check_index_strategy),
+        block.flag("inherit_pip_config", True),
+        block.flag("no_build_isolation", False),
+        block.levers(),
+    )
+    if name is None or len(faults.lines) > before:
+        return None
+    return ModelSpec(
+        name,
+        **read,
+        type=kind if isinstance(kind, str) else "",
+        index_url=values[0],
+        index_strategy=values[1],
+        inherit_pip_config=values[2],
+        no_build_isolation=values[3],
+        levers=values[4],
+        origin=origin,
+    )
+
+
+def _name(reader: Reader, faults: Faults) -> str | None:
+    # Some world models of the catalogue go by their family alone.
+    field = "model_name" if reader.table.get("model_name") is not None else "model_family"
+    value = reader.table.get(field)
+    if value is None:
+        faults.add(reader.at("model_name"), "is missing", remedy="give the model a name")
+    elif not isinstance(value, str):
+        faults.add(reader.at(field), f"wants a string, not {kind_of(value)}")
+    else:
+        with faults.noting():
+            _check_name_at(value, reader.at(field))
+        return value
+    return None
+
+
+def _check_line(text: str, place: str) -> None:
+    parse_line(text, place=place)
+
+
+def _check_name_at(name: str, place: str) -> None:
+    try:
+        check_model_name(name)
+    except SpecError as error:
+        raise SpecError(error.message, code=error.code, where=place, remedy=error.remedy) from error
+
+
+def _formats(value: object) -> tuple[str, ...]:
+    """Return the formats in `model_specs`; anything odd there is none of our business."""
+    found: dict[str, None] = {}
+    for entry in value if isinstance(value, list) else ():
+        name = entry.get("model_format") if isinstance(entry, dict) else None
+        if isinstance(name, str) and name:
+            found[name] = None
+    return tuple(found)

@@ -1,0 +1,211 @@
+"""The request: what is asked once placeholders, markers and merges are done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from venvkit.errors import UsageError
+from venvkit.spec.engines import Engine, EngineTable
+from venvkit.spec.expansion import Expansion, merged
+from venvkit.spec.levers import Levers
+from venvkit.spec.marker import MarkerContext
+from venvkit.spec.marker_compare import engine_key
+from venvkit.spec.model import ModelSpec, check_index_strategy
+from venvkit.spec.requirement import Requirement
+from venvkit.spec.sources import Sources, stated_sources, with_engine
+from venvkit.spec.urls import check_find_links, check_index_url, quoted
+
+__all__ = ["Choice", "Request", "Sources", "build_request", "spec_engines"]
+
+# It becomes a component of a path.
+_ENGINE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?")
+_RESERVED = frozenset({"engine", "model_engine"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the planner.
+
+    Args:
+        model: The model's name.
+        engine: The launched engine, by the name the data or the spec gives it, or None.
+        requirements: What is required, one per distribution, in the order of first mention.
+        sources: Where distributions may come from.
+        levers: How to solve it; no markers are left in it.
+        relied: What of the machine the request depends on: `accelerator`, `host:torch`.
+    """
+
+    model: str
+    engine: str | None
+    requirements: tuple[Requirement, ...]
+    sources: Sources
+    levers: Levers
+    relied: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the caller chose beside the model.
+
+    Args:
+        engine: The engine to launch.
+        model_format: The model format to launch.
+        packages: Strings of the requirement language; each replaces every requirement of its name.
+        variables: Names and values of `#variables#`.
+        index_url: The index.
+        extra_index_urls: Further indexes.
+        find_links: Directories or pages of wheels.
+        index_strategy: How several indexes are combined.
+        levers: How the request is to be solved.
+    """
+
+    engine: str | None = None
+    model_format: str | None = None
+    packages: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    index_strategy: str | None = None
+    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+
+
+def build_request(
+    spec: ModelSpec,
+    choice: Choice,
+    *,
+    engines: EngineTable,
+    context: MarkerContext,
+    host_versions: Mapping[str, str],
+    pip: Sources | None,
+) -> Request:
+    """Return the request of a model under a caller's choice on this machine.
+
+    Args:
+        spec: The model's spec.
+        choice: What the caller chose; its engine stands instead of the context's.
+        engines: The engine data.
+        context: What markers are evaluated in; the accelerator is asked only if something depends on it.
+        host_versions: Versions of the host's distributions, by normalized name, with local parts.
+        pip: What pip's configuration says, or None.
+
+    Raises:
+        UsageError: `engine-unknown`, `format-unknown` or `variable-reserved`.
+        SpecError: A string is malformed, or a marker's variable has no value.
+    """
+    name, engine = _launched(spec, choice.engine, engines)
+    expansion = Expansion(
+        _context(context, choice, name=name, engine=engine), engines, engine, host_versions=host_versions
+    )
+    extras = _format_lines(spec, choice.model_format, engine)
+    base = merged(
+        expansion.lines(extras, f"format {choice.model_format} packages"),
+        expansion.lines(spec.packages, "virtualenv.packages"),
+    )
+    caller = merged(expansion.lines(choice.packages, "caller packages"))
+    rules, levers = expansion.rules(spec.name, name, merged(base.values(), caller.values()).values())
+    own = engine.levers.merged(levers) if engine else levers
+    own = own.merged(spec.levers).merged(choice.levers).applied(expansion.context)
+    # What the caller asks for by name is not excluded by anybody else.
+    own = replace(own, excludes=tuple(one for one in own.excludes if one not in caller))
+    chosen = merged(base.values(), rules, caller.values())
+    requirements = tuple(one for one in chosen.values() if one.name not in own.excludes)
+    stated = stated_sources(_chosen_sources(choice), _spec_sources(spec), pip if spec.inherit_pip_config else None)
+    host_urls = () if stated.extra_index_urls else expansion.host_urls(requirements)
+    sources, tied = with_engine(stated, engine, host_urls=host_urls, context=expansion.context)
+    levers = Levers(sources=tied).merged(own)
+    return Request(spec.name, name, requirements, sources, levers, expansion.relied())
+
+
+def spec_engines(spec: ModelSpec, engines: EngineTable) -> tuple[str, ...]:
+    """Return the engines that a spec's markers and placeholders name, in their order, each once.
+
+    Engines that the data knows go by its name for them, others as written, in lower case.
+    """
+    found: dict[str, str] = {}
+    for line in spec.lines():
+        named = set(line.marker.engines()) if line.marker else set()
+        if line.kind == "engine":
+            named.add(line.name)
+        for name in sorted(named):
+            engine = engines.find(name)
+            found.setdefault(engine_key(engine.name if engine else name), engine.name if engine else name.lower())
+    return tuple(found.values())
+
+
+def _launched(spec: ModelSpec, chosen: str | None, engines: EngineTable) -> tuple[str | None, Engine | None]:
+    if chosen is None:
+        return None, None
+    engine = engines.find(chosen)
+    if engine is not None:
+        return engine.name, engine
+    named = spec_engines(spec, engines)
+    found = next((name for name in named if engine_key(name) == engine_key(chosen)), None)
+    if found is not None and _ENGINE_NAME.fullmatch(found):
+        return found, None
+    near = engines.nearest(chosen, named)
+    known = ", ".join(sorted({*named, *(engine.name for engine in engines.engines)}))
+    raise UsageError(
+        f"unknown engine {quoted(chosen)}",
+        code="engine-unknown",
+        where="engine",
+        remedy=f"did you mean `{near}`?" if near else f"known are {known}",
+    )
+
+
+def _context(context: MarkerContext, choice: Choice, *, name: str | None, engine: Engine | None) -> MarkerContext:
+    variables = {key.strip("#"): value for key, value in (*context.variables.items(), *choice.variables)}
+    for reserved in _RESERVED & variables.keys():
+        raise UsageError(
+            f"the variable `{reserved}` is not set by hand",
+            code="variable-reserved",
+            where=reserved,
+            remedy="choose the engine instead",
+        )
+    aliases = frozenset(engine.aliases) if engine else frozenset()
+    return replace(context, engine=name, engine_names=aliases, variables=variables)
+
+
+def _format_lines(spec: ModelSpec, chosen: str | None, engine: Engine | None) -> tuple[str, ...]:
+    if chosen is None:
+        return ()
+    if spec.formats and chosen.lower() not in {one.lower() for one in spec.formats}:
+        raise UsageError(
+            f"the model does not come in the format {quoted(chosen)}",
+            code="format-unknown",
+            where="model_format",
+            remedy=f"it comes in {', '.join(spec.formats)}",
+        )
+    return engine.format_packages(chosen) if engine else ()
+
+
+def _chosen_sources(choice: Choice) -> Sources:
+    for url in (*filter(None, (choice.index_url,)), *choice.extra_index_urls):
+        check_index_url(url, "index_url" if url == choice.index_url else "extra_index_url")
+    _check_each(choice.find_links)
+    if choice.index_strategy is not None:
+        check_index_strategy(choice.index_strategy, "index_strategy")
+    return Sources(
+        index_url=choice.index_url,
+        extra_index_urls=choice.extra_index_urls,
+        find_links=choice.find_links,
+        index_strategy=choice.index_strategy,
+    )
+
+
+def _check_each(links: Iterable[str]) -> None:
+    for link in links:
+        check_find_links(link, "find_links")
+
+
+def _spec_sources(spec: ModelSpec) -> Sources:
+    return Sources(
+        index_url=spec.index_url,
+        extra_index_urls=spec.extra_index_urls,
+        find_links=spec.find_links,
+        trusted_hosts=spec.trusted_hosts,
+        index_strategy=spec.index_strategy,
+        no_build_isolation=spec.no_build_isolation,
+    )

@@ -1,0 +1,163 @@
+"""Building one environment: lock, create, install, prove, seal; nothing half-built is ever found complete."""
+
+from __future__ import annotations
+
+import py_compile
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from venvkit import __version__
+from venvkit.backend.process import Runner
+from venvkit.events import Observer, PhaseStarted
+from venvkit.host.distribution import Distribution
+from venvkit.store.assembly import Assembly
+from venvkit.store.child import HOOK, hook_source, write_hook
+from venvkit.store.files import remove_tree
+from venvkit.store.integrity import intact
+from venvkit.store.launchers import write_launchers
+from venvkit.store.layout import KEY_LENGTH, Layout
+from venvkit.store.libraries import library_folders
+from venvkit.store.lock import HeldLock, hold
+from venvkit.store.receipt import SCHEMA, Receipt, listing_digest, pyvenv_digest, tree_size, write_receipt
+from venvkit.store.recipe import Recipe
+from venvkit.store.verify import prove_installed, verify_child
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Builds environments into a store.
+
+    Args:
+        uv_version: Noted in receipts.
+    """
+
+    layout: Layout
+    assembly: Assembly
+    runner: Runner
+    observer: Observer
+    cancel: threading.Event | None
+    uv_version: str
+
+    def obtain(self, recipe: Recipe) -> tuple[Receipt, bool]:
+        """Return the sealed environment of a recipe, and whether this call built it.
+
+        Raises:
+            VenvkitError: The build failed; everything of the attempt is gone.
+        """
+        lock = self.layout.environment_lock(recipe.key)
+        what = f"environment {recipe.key[:KEY_LENGTH]}"
+        with hold(lock, what=what, observer=self.observer, cancel=self.cancel) as held:
+            found = find_sealed(self.layout, recipe.key)
+            if found is not None:
+                return found, False
+            return self._build(recipe, held), True
+
+    def _build(self, recipe: Recipe, held: HeldLock) -> Receipt:
+        place = self.layout.envs / f"{recipe.key[:KEY_LENGTH]}-{_next_number(self.layout, recipe.key)}"
+        lease = self.layout.lease(place.name)
+        try:
+            lease.touch()
+            site_packages = self.assembly.create(place, recipe)
+            _write_view(site_packages, recipe, lease)
+            self.assembly.install(place, recipe, keep_fd=held.fd)
+            return self._seal(place, site_packages, recipe)
+        except BaseException:
+            remove_tree(place)
+            lease.unlink(missing_ok=True)
+            raise
+
+    def _seal(self, place: Path, site_packages: Path, recipe: Recipe) -> Receipt:
+        self.observer(PhaseStarted("verify", place.name))
+        installed = prove_installed(site_packages, recipe.plan, recipe.problem, repaired_roots(recipe))
+        inherited = _inherited(recipe)
+        write_launchers(place / "bin", inherited)
+        shadowed = [item.name for item in recipe.plan.shadow]
+        verify_child(place / "bin" / "python", installed, shadowed, recipe.levers.verify, self.runner)
+        # Byte-code of a single-file module would otherwise make this entry later, and look like an edit.
+        (site_packages / "__pycache__").mkdir(exist_ok=True)
+        py_compile.compile(str(site_packages / f"{HOOK}.py"), doraise=False, quiet=1)
+        self.observer(PhaseStarted("seal", place.name))
+        receipt = _receipt(place, site_packages, recipe, self.uv_version)
+        write_receipt(receipt)
+        return receipt
+
+
+def find_sealed(layout: Layout, key: str) -> Receipt | None:
+    """Return the newest environment of a content key that is complete and unspoilt; others are passed over."""
+    for number in sorted(_numbers(layout, key), reverse=True):
+        place = layout.envs / f"{key[:KEY_LENGTH]}-{number}"
+        receipt = intact(place)
+        if receipt is not None and receipt.key == key:
+            return receipt
+    return None
+
+
+def _numbers(layout: Layout, key: str) -> Iterator[int]:
+    for place in layout.envs.glob(f"{key[:KEY_LENGTH]}-*"):
+        if match := re.fullmatch(r"[0-9a-f]+-(\d+)", place.name):
+            yield int(match.group(1))
+
+
+def _next_number(layout: Layout, key: str) -> int:
+    return max(_numbers(layout, key), default=0) + 1
+
+
+def repaired_roots(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """Return the requirements that the planner added so that host distributions stay whole."""
+    return tuple((f"repair of {item.name}=={item.host_version}", str(item.name)) for item in recipe.plan.repaired)
+
+
+def _write_view(site_packages: Path, recipe: Recipe, lease: Path) -> None:
+    site_dirs: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    if recipe.host is not None:
+        order = recipe.host.interpreter.site_dirs
+        site_dirs = recipe.host.interpreter.pth_dirs
+    plain = tuple(path for path in order if path not in site_dirs)
+    write_hook(site_packages, hook_source(site_dirs, plain, order, lease))
+
+
+def _inherited(recipe: Recipe) -> list[Distribution]:
+    if recipe.host is None:
+        return []
+    found = (recipe.host.find(item.name) for item in recipe.plan.inherit)
+    return [item for item in found if item is not None]
+
+
+def _receipt(place: Path, site_packages: Path, recipe: Recipe, uv_version: str) -> Receipt:
+    host = recipe.host
+    bins = [str(place / "bin"), *([host.interpreter.scripts] if host else [])]
+    return Receipt(
+        schema=SCHEMA,
+        id=place.name,
+        key=recipe.key,
+        path=str(place),
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        venvkit=__version__,
+        uv=uv_version,
+        model=recipe.model,
+        engine=recipe.engine,
+        interpreter=recipe.interpreter.version,
+        implementation=recipe.interpreter.implementation,
+        base_python=recipe.interpreter.base_python,
+        host_python=host.interpreter.python if host else "",
+        host_dirs=host.interpreter.site_dirs if host else (),
+        scripts=tuple(bins),
+        libraries=library_folders(site_packages, host.interpreter.site_dirs if host else ()),
+        site_packages=str(site_packages),
+        roots=tuple((root.origin, root.claim) for root in recipe.problem.roots),
+        repaired_roots=repaired_roots(recipe),
+        overrides=recipe.problem.overrides,
+        excludes=tuple(canonicalize_name(name) for name in recipe.problem.excludes),
+        relied=recipe.relied,
+        plan=recipe.plan,
+        listing=listing_digest(site_packages),
+        pyvenv=pyvenv_digest(place),
+        size=tree_size([place]),
+    )

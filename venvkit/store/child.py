@@ -1,0 +1,94 @@
+"""What an environment carries so that its interpreter sees the host behind it, and leases itself.
+
+The hook is a module in the environment's site-packages and one `.pth` line that imports it at start-up. Its `.pth`
+sorts last: the child's own `.pth` lines come first, and so do its editable installs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+HOOK = "_venvkit_child"
+POINTER = "zzzz_venvkit.pth"
+
+# It must not fail and costs 1-2 ms at every start of every process: few lines, few imports.
+_TEMPLATE = '''\
+"""Shows this environment's interpreter the host's packages behind its own. Written by venvkit; do not edit."""
+
+import os
+import site
+import sys
+
+SITE_DIRS = {site_dirs}
+PLAIN_DIRS = {plain_dirs}
+ORDER = {order}
+LEASE = {lease}
+
+
+def see_host():
+    """Put the host's directories, in the host's order, behind everything that is the child's own.
+
+    A host `.pth` may insert at the front of sys.path, and a `.pth` of another tool in the model's shell may have
+    brought a host directory already: both end up behind the child.
+    """
+    host = set(map(os.path.normcase, ORDER))
+    own = [path for path in sys.path if os.path.normcase(path) not in host]
+    sys.path[:] = own
+    for path in SITE_DIRS:
+        site.addsitedir(path)
+    sys.path.extend(path for path in PLAIN_DIRS if path not in sys.path)
+    brought = [path for path in sys.path if path not in own]
+    place = {{path: number for number, path in enumerate(ORDER)}}
+    brought.sort(key=lambda path: place.get(path, len(place)))
+    sys.path[:] = own + brought
+
+
+def take_lease():
+    """Hold a shared lock for the life of this process: what runs is neither collected nor removed."""
+    try:
+        import fcntl
+
+        descriptor = os.open(LEASE, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        pass
+
+
+if ORDER:
+    see_host()
+take_lease()
+'''
+
+
+def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequence[str], lease: Path) -> str:
+    """Return the hook's source.
+
+    Args:
+        site_dirs: Host directories whose `.pth` files are processed, as the host does.
+        plain_dirs: Host directories that are only on its path (PYTHONPATH, lines of `.pth` files).
+        order: All of them, in the host's order; empty for an environment that does not see the host.
+        lease: The environment's lease file.
+    """
+    return _TEMPLATE.format(
+        site_dirs=_literal(site_dirs),
+        plain_dirs=_literal(plain_dirs),
+        order=_literal(order),
+        lease=ascii(str(lease)),
+    )
+
+
+def _literal(paths: Sequence[str]) -> str:
+    # ASCII literals survive any locale that the child starts in.
+    return "[" + ", ".join(ascii(path) for path in paths) + "]"
+
+
+def write_hook(site_packages: Path, source: str) -> None:
+    """Put the hook and the line that imports it into an environment under construction."""
+    (site_packages / f"{HOOK}.py").write_text(source, encoding="utf-8")
+    (site_packages / POINTER).write_text(f"import {HOOK}\n", encoding="utf-8")
+
+
+def pointer_line(site_packages: Path) -> bytes:
+    """Return the content of a shell's `.pth`: it adds an environment's site-packages, hook and all."""
+    return f"import site; site.addsitedir({str(site_packages)!a})\n".encode()

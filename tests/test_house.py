@@ -61,6 +61,14 @@ def statements_at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from statements_at_import(handler.body)
 
 
+def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield `node` and all below it that may run, now or later: not what only checkers read."""
+    yield node
+    checkers_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    for child in node.orelse if isinstance(node, ast.If) and checkers_only else ast.iter_child_nodes(node):
+        yield from run_time_nodes(child)
+
+
 def imported(node: ast.AST, names: set[str]) -> set[str]:
     """Return the modules among `names` that one import statement loads by name."""
     if isinstance(node, ast.Import):
@@ -103,7 +111,7 @@ def importers(package: Path, module: str) -> set[str]:
     return {
         str(path.relative_to(package.parent))
         for path in modules(package)
-        for node in ast.walk(parse(path))
+        for node in run_time_nodes(parse(path))
         if (isinstance(node, ast.Import) and module in {alias.name.partition(".")[0] for alias in node.names})
         or (isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == module)
     }
@@ -217,8 +225,8 @@ def sample(tmp_path: Path) -> Path:
         "a.py": '"""A."""\nfrom sample import b\n',
         "b.py": '"""B."""\ntry:\n    import sample.c\nexcept ImportError:\n    import subprocess\n',
         "c.py": '"""C."""\nfrom sample.a import name\nprint(1)\n',
-        "quiet.py": '"""Q."""\ndef late():\n    from sample import quiet2\n',
-        "quiet2.py": '"""Q."""\nfrom sample import quiet\nif TYPE_CHECKING:\n    import sample.late\n',
+        "quiet.py": '"""Q."""\ndef late():\n    from sample import quiet2\n    import subprocess\n',
+        "quiet2.py": '"""Q."""\nfrom sample import quiet\nif TYPE_CHECKING:\n    import subprocess, sample.late\n',
         "late.py": '"""L."""\nfrom . import quiet2\nimport sample.quiet2\nimport sys\nsys.stderr.write("x")\n',
         "long.py": '"""L."""\ndef f():\n    """' + "\n" * 60 + '"""\n' + "    x = 1\n" * 50,
         "wide.py": '"""W."""\n' + "x = 1\n" * 400,
@@ -237,7 +245,7 @@ def test_a_cycle_would_be_found(sample: Path) -> None:
 
 
 def test_broken_rules_would_be_found(sample: Path) -> None:
-    assert importers(sample, "subprocess") == {"sample/b.py"}
+    assert importers(sample, "subprocess") == {"sample/b.py", "sample/quiet.py"}
     assert speakers(sample) == {"sample/c.py", "sample/late.py"}
     assert oversized(sample) == ["sample.long.f: 51 lines", "sample.wide: 401 lines"]
     assert without_docstring(sample) == ["sample"]

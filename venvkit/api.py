@@ -115,7 +115,6 @@ def _host(
     spec: ModelSpec | str | os.PathLike[str],
     choices: dict[str, Any],
     setting: str | None,
-    environ: dict[str, str],
 ) -> Environment:
     """The host's own interpreter, for when environments are switched off."""
     from venvkit.host.probe import find_host_python

@@ -21,6 +21,10 @@ from venvkit.spec.model import ModelSpec, load_specs
 from venvkit.spec.offline import without_public_network
 from venvkit.spec.request import Choice, Request, Sources, build_request
 
+# pip takes the best version over all of its indexes. A list of indexes that was written for pip keeps that meaning:
+# with uv's own strategy the first index that has an old version of a project hides all the others.
+_PIP_STRATEGY = "unsafe-best-match"
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -129,7 +133,7 @@ def _pip_sources(call: Call, host: HostSnapshot) -> tuple[Sources, tuple[Watch, 
         extra_index_urls=config.extra_index_urls,
         find_links=config.find_links,
         trusted_hosts=config.trusted_hosts,
-        index_strategy=None,
+        index_strategy=_PIP_STRATEGY if config.extra_index_urls and not call.environ.get("UV_INDEX_STRATEGY") else None,
         no_build_isolation=False,
     )
     return sources, tuple(stat_watch(path) for path in config.files)

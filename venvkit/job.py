@@ -116,18 +116,11 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
     child, sees_host = _child(call, host, runner, uv)
     observer(PhaseStarted("request", inputs.spec.name))
     request, watches = inputs.request(call, host, child, cache)
+    if host.interpreter.python != python:
+        # A version manager's shim: what it starts hangs on files that nobody can watch, so ask it every time.
+        watches += (["unwatchable", python],)
     return Job(
-        call,
-        observer,
-        runner,
-        uv,
-        inputs.spec,
-        request,
-        host,
-        child,
-        sees_host,
-        cache,
-        (*host.watches, *watches),
+        call, observer, runner, uv, inputs.spec, request, host, child, sees_host, cache, (*host.watches, *watches)
     )
 
 

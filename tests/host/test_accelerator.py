@@ -290,19 +290,8 @@ def test_stated_accelerators(text: str, expected: Accelerator) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "",
-        "cuda",
-        "cuda=",
-        "cuda=new",
-        "cuda=13.0.1.2",
-        "arch=sm_90",
-        "cuda=13.0,arch=90",
-        "none,npu",
-        "npu=1",
-        "rocm",
-    ]
-    + ["cuda=13.0,cuda=12.8", "cuda=13.0,", "cuda=13.0,arch=sm_90,x=1", "cuda=,arch=sm_90"],
+    """|cuda|cuda=|cuda=new|cuda=13.0.1.2|arch=sm_90|cuda=13.0,arch=90|none,npu|npu=1|rocm|cuda=13.0,cuda=12.8
+    |cuda=13.0,|cuda=13.0,arch=sm_90,x=1|cuda=,arch=sm_90""".replace("\n    ", "").split("|"),
 )
 def test_what_states_no_accelerator(text: str) -> None:
     with pytest.raises(UsageError) as caught:

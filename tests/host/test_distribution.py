@@ -293,10 +293,8 @@ def test_mixed_hosts_are_what_python_imports(
     ask: Ask, make_venv: MakeVenv, put: PutDistribution, as_imported: Listing, tmp_path: Path
 ) -> None:
     python = make_venv("host", "--system-site-packages")
-    site_dir, front, listed, source = (
-        Path(ask(python).purelib),
-        *(tmp_path / n for n in ("front", "listed", "src")),
-    )
+    site_dir = Path(ask(python).purelib)
+    front, listed, source = (tmp_path / name for name in ("front", "listed", "source"))
     put(site_dir, "demo", "1.0")
     put(site_dir, "Own_Thing", "1.0")
     put(front, "own.thing", "2.0")

@@ -59,7 +59,7 @@ def test_a_venv_keeps_its_own_path_and_knows_its_base(ask: Ask, make_venv: MakeV
     assert found.python == str(python)
     assert found.is_venv
     assert found.prefix == str(python.parent.parent)
-    assert os.path.samefile(found.base_python, plain_python)
+    assert Path(found.base_python).samefile(plain_python)
     assert "host" not in Path(found.base_python).parts
     assert found.site_dirs == (str(site_packages(python)),) == found.pth_dirs
     assert not found.externally_managed
@@ -70,7 +70,7 @@ def test_a_venv_made_by_the_standard_library(ask: Ask, runner: Runner, tmp_path:
     assert runner.run([plain_python, "-m", "venv", "--without-pip", str(home)]).status == 0
     found = ask(home / "bin" / "python")
     assert (found.is_venv, found.site_dirs) == (True, (found.purelib,))
-    assert os.path.samefile(found.base_python, plain_python)
+    assert Path(found.base_python).samefile(plain_python)
 
 
 def test_system_site_packages_come_behind_those_of_the_venv(ask: Ask, make_venv: MakeVenv, plain_python: str) -> None:
@@ -191,9 +191,9 @@ def test_the_environment_of_a_tool_is_recognised(
 
 
 def test_a_path_that_is_not_unicode_does_not_stop_the_probe(ask: Ask, make_venv: MakeVenv, tmp_path: Path) -> None:
-    strange = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
-    os.mkdir(strange)
-    found = ask(make_venv(), PYTHONPATH=os.fsdecode(strange))
+    strange = tmp_path / "caf\udce9"
+    strange.mkdir()
+    found = ask(make_venv(), PYTHONPATH=str(strange))
     assert found.site_dirs[0] == str(tmp_path / "caf?")
 
 
@@ -262,7 +262,7 @@ def test_other_versions_and_their_venvs(ask: Ask, make_venv: MakeVenv, python: s
     child = ask(make_venv(python=python))
     assert child.version == base.version
     assert f".{base.minor.split('.')[1]}." in child.version
-    assert os.path.samefile(child.base_python, python)
+    assert Path(child.base_python).samefile(python)
     assert child.base_prefix == base.prefix
 
 

@@ -66,7 +66,7 @@ class Mirrors:
             for item in shown:
                 _write_dist_info(site_packages, item)
             # Builds without isolation import what the host has, torch above all.
-            lines = [f"import site; site.addsitedir({path!r})\n" for path in snapshot.interpreter.site_dirs]
+            lines = [_path_line(path, snapshot.interpreter.pth_dirs) for path in snapshot.interpreter.site_dirs]
             (site_packages / "zzzz_venvkit_mirror.pth").write_text("".join(lines), encoding="utf-8")
             (attempt / MIRROR_MARK).write_text("planning only, never install here\n", encoding="utf-8")
             try:
@@ -76,6 +76,10 @@ class Mirrors:
                     raise
         finally:
             shutil.rmtree(attempt, ignore_errors=True)
+
+
+def _path_line(path: str, pth_dirs: Collection[str]) -> str:
+    return f"import site; site.addsitedir({ascii(path)})\n" if path in pth_dirs else f"{path}\n"
 
 
 def _write_dist_info(site_packages: Path, item: Distribution) -> None:

@@ -50,6 +50,8 @@ class UvResolver:
 
     def resolve(self, question: Question) -> tuple[Pin, ...]:
         """See `Resolver.resolve`: one uv process."""
+        if not question.requirements:
+            return ()
         python = self.mirrors.python(self.snapshot, question.hidden)
         self._remember_urls(question.requirements)
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:

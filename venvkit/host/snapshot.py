@@ -143,9 +143,8 @@ def _watches(python: str, interpreter: Interpreter) -> list[Watch]:
     paths = [python, interpreter.python, f"{interpreter.prefix}/pyvenv.cfg", *interpreter.startup_files]
     paths += [f"{interpreter.stdlib}/EXTERNALLY-MANAGED", *interpreter.missing_dirs]
     for site_dir in interpreter.site_dirs:
-        paths.append(site_dir)
-        if site_dir in interpreter.pth_dirs:
-            paths += _pth_files(site_dir)
+        # Also where the interpreter does not look for .pth files itself: a .pth line may have called addsitedir.
+        paths += [site_dir, *_pth_files(site_dir)]
     kernel = [text_watch(path) for path in _KERNEL_FILES]
     return [stat_watch(path) for path in dict.fromkeys(paths)] + kernel
 

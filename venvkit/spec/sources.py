@@ -49,7 +49,7 @@ def stated_sources(first: Sources, second: Sources, pip: Sources | None) -> Sour
         extra_index_urls=extra if mine else pip.extra_index_urls,
         find_links=unique(first.find_links, second.find_links, pip.find_links),
         trusted_hosts=unique(first.trusted_hosts, second.trusted_hosts, pip.trusted_hosts),
-        index_strategy=first.index_strategy or second.index_strategy or pip.index_strategy,
+        index_strategy=first.index_strategy or second.index_strategy or (None if mine else pip.index_strategy),
         no_build_isolation=first.no_build_isolation or second.no_build_isolation or pip.no_build_isolation,
     )
 

@@ -54,8 +54,8 @@ def check_index_url(url: str, place: str) -> str:
     Raises:
         SpecError: It cannot (`source-invalid`).
     """
-    scheme = urlsplit(url).scheme if _plain(url) else ""
-    if scheme not in _INDEX_SCHEMES or (scheme != "file" and not urlsplit(url).hostname):
+    parts = _parts(url)
+    if parts is None or parts.scheme not in _INDEX_SCHEMES or not (parts.hostname or parts.path.startswith("/")):
         raise _source(url, place, "is not the URL of an index", "write https://..., http://... or file:///...")
     return url
 
@@ -84,14 +84,13 @@ def check_host(text: str, place: str) -> str:
     return text
 
 
-def _plain(url: str) -> bool:
-    if not url or _BLANK_OR_CONTROL.search(url):
-        return False
+def _parts(url: str) -> SplitResult | None:
+    if _BLANK_OR_CONTROL.search(url):
+        return None
     try:
-        urlsplit(url)
+        return urlsplit(url)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _split(url: str, place: str) -> SplitResult:

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import pytest
+
+from venvkit.errors import SpecError
+from venvkit.spec.data import data_dir
+from venvkit.spec.engines import load_engines
+from venvkit.spec.requirement import parse_line
+
+
+def write(tmp_path, text, name="engines.toml"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def faults_of(tmp_path, text):
+    with pytest.raises(SpecError) as caught:
+        load_engines([write(tmp_path, text)])
+    return caught.value
+
+
+def test_the_shipped_data_knows_every_engine_and_every_line_of_it_parses(engines):
+    names = {engine.name for engine in engines.engines}
+    assert names == {
+        "vllm",
+        "sglang",
+        "transformers",
+        "sentence_transformers",
+        "diffusers",
+        "mlx",
+        "llama.cpp",
+        "trt-llm",
+    }
+    for engine in engines.engines:
+        assert all(parse_line(text, place="p") for text in engine.packages)
+        assert engine.packages
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("vLLM", "vllm"),
+        ("MLX", "mlx"),
+        ("llama_cpp", "llama.cpp"),
+        ("Llama-CPP", "llama.cpp"),
+        ("TRT_LLM", "trt-llm"),
+        ("tensorrt_llm", "trt-llm"),
+        ("sentence-transformers", "sentence_transformers"),
+    ],
+)
+def test_engines_are_found_by_any_spelling(engines, written, name):
+    assert engines.find(written).name == name
+
+
+def test_what_is_not_there_is_not_found_but_the_nearest_is_named(engines):
+    assert engines.find("vlm") is None
+    assert engines.nearest("vlm") == "vllm"
+    assert engines.nearest("Sentence_Transformer") == "sentence_transformers"
+    assert engines.nearest("flog", ["flag"]) == "flag"
+    assert engines.nearest("zzzzzz") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "url"),
+    [
+        ("12.6", None),
+        ("12.8", "https://xorbitsai.github.io/xllamacpp/whl/cu128"),
+        ("12.9", "https://xorbitsai.github.io/xllamacpp/whl/cu128"),
+        ("13.0", "https://xorbitsai.github.io/xllamacpp/whl/cu132"),
+        ("13", "https://xorbitsai.github.io/xllamacpp/whl/cu132"),
+        ("odd", None),
+    ],
+)
+def test_llama_cpp_has_an_index_per_cuda_line(engines, version, url):
+    fitting = [index.index_url for index in engines.find("llama.cpp").cuda_indexes if index.fits(version)]
+    assert fitting == ([url] if url else [])
+
+
+def test_a_later_file_adds_engines_and_wins_by_name(tmp_path, engines):
+    own = write(
+        tmp_path,
+        """
+        [engines.vLLM2]
+        """.replace("vLLM2", "mine")
+        + """
+        packages = ["mine>=1"]
+        aliases = "ours"
+        [engines.mine.formats]
+        GPTQ = ["gptqmodel"]
+        [engines.VLLM]
+        packages = ["vllm==9"]
+        [rules.sglang-kernel]
+        requires = ["sglang-kernel"]
+        excludes = ["other"]
+        """.replace("VLLM", "vllm"),
+    )
+    table = load_engines([data_dir() / "engines.toml", own])
+    assert table.find("vllm").packages == ("vllm==9",)
+    assert table.find("vllm").extra_index_urls == ()
+    assert table.find("ours").format_packages("gptq") == ("gptqmodel",)
+    assert table.find("mine").origin == str(own)
+    assert table.find("mlx") == engines.find("mlx")
+    assert [rule.levers.excludes for rule in table.rules if rule.name == "sglang-kernel"] == [("other",)]
+
+
+def test_all_faults_of_a_file_are_gathered_with_their_places(tmp_path):
+    error = faults_of(
+        tmp_path,
+        """
+        [engine.x]
+        [engines.vllm]
+        packages = ["ok", "vllm", "-r x", "#mlx_dependencies#"]
+        package = []
+        extra_index_urls = ["https://a.example", "no"]
+        optional_index_urls = ["https://b.example"]
+        index_strategy = "best"
+        excludes = ["a b"]
+        formats = {gptq = "gptqmodel"}
+        [[engines.vllm.cuda_indexes]]
+        cuda = "new"
+        [engines."../x"]
+        [rules.r]
+        when = "colour"
+        packages = ["a[" ]
+        [rules.s]
+        requires = ["a ; has_cuda"]
+        [host_indexes.torch]
+        packages = ["torch ; has_cuda"]
+        indexes = {cu130 = "x"}
+        """,
+    )
+    assert (error.code, error.where) == ("engines-invalid", str(tmp_path / "engines.toml"))
+    assert [line.partition(": ")[0] for line in error.details] == [
+        "engine",
+        "engines.vllm.package",
+        "engines.vllm.extra_index_urls[1]",
+        "engines.vllm.optional_index_urls",
+        "engines.vllm.formats.gptq",
+        "engines.vllm.packages[2]",
+        "engines.vllm.packages[3]",
+        "engines.vllm.cuda_indexes[0].index_url",
+        "engines.vllm.cuda_indexes[0].cuda",
+        "engines.vllm.index_strategy",
+        "engines.vllm.excludes[0]",
+        "engines.../x",
+        "rules.r.when",
+        "rules.r.packages[0]",
+        "rules.r",
+        "rules.s.requires[0]",
+        "host_indexes.torch.indexes.cu130",
+        "host_indexes.torch.packages[0]",
+    ]
+    assert "did you mean `engines`?" in error.details[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("engines = 1", "engines"),
+        ("[engines]\nvllm = 1", "engines.vllm"),
+        ("[engines.x]\ncuda_indexes = 1", "engines.x.cuda_indexes"),
+        ("[engines.x]\ncuda_indexes = [1]", "engines.x.cuda_indexes[0]"),
+    ],
+)
+def test_a_table_is_wanted_where_there_is_none(tmp_path, text, place):
+    assert [line.partition(": ")[0] for line in faults_of(tmp_path, text).details] == [place]
+
+
+def test_files_that_are_missing_or_malformed(tmp_path):
+    assert faults_of(tmp_path, "[engines").code == "spec-malformed"
+    with pytest.raises(SpecError) as caught:
+        load_engines([tmp_path / "none.toml"])
+    assert caught.value.code == "engines-not-found"
+
+
+def test_the_data_folder_is_found_and_its_absence_is_an_error(monkeypatch, tmp_path):
+    assert (data_dir() / "spec.schema.json").is_file()
+    monkeypatch.setattr("venvkit.spec.data._PACKAGE", tmp_path / "venvkit")
+    (tmp_path / "venvkit" / "_specs").mkdir(parents=True)
+    with pytest.raises(Exception, match="install venvkit again") as caught:
+        data_dir()
+    assert caught.value.exit_code == 7
+    (tmp_path / "venvkit" / "_specs" / "engines.toml").touch()
+    assert data_dir() == tmp_path / "venvkit" / "_specs"

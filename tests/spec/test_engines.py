@@ -81,19 +81,17 @@ def test_a_later_file_adds_engines_and_wins_by_name(tmp_path, engines):
     own = write(
         tmp_path,
         """
-        [engines.vLLM2]
-        """.replace("vLLM2", "mine")
-        + """
+        [engines.mine]
         packages = ["mine>=1"]
         aliases = "ours"
         [engines.mine.formats]
         GPTQ = ["gptqmodel"]
-        [engines.VLLM]
+        [engines.vllm]
         packages = ["vllm==9"]
         [rules.sglang-kernel]
         requires = ["sglang-kernel"]
         excludes = ["other"]
-        """.replace("VLLM", "vllm"),
+        """,
     )
     table = load_engines([data_dir() / "engines.toml", own])
     assert table.find("vllm").packages == ("vllm==9",)
@@ -136,9 +134,9 @@ def test_all_faults_of_a_file_are_gathered_with_their_places(tmp_path):
         "engines.vllm.package",
         "engines.vllm.extra_index_urls[1]",
         "engines.vllm.optional_index_urls",
-        "engines.vllm.formats.gptq",
         "engines.vllm.packages[2]",
         "engines.vllm.packages[3]",
+        "engines.vllm.formats.gptq",
         "engines.vllm.cuda_indexes[0].index_url",
         "engines.vllm.cuda_indexes[0].cuda",
         "engines.vllm.index_strategy",

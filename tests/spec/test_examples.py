@@ -39,7 +39,9 @@ def agrees(value, schema):
         return False
     if isinstance(value, str):
         length = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
-        return length and re.search(schema.get("pattern", ""), value) is not None
+        # JSON schema's `$` is the very end; Python's also stands before a last line break.
+        pattern = schema.get("pattern", "").replace("$", r"\Z")
+        return length and re.search(pattern, value) is not None
     if isinstance(value, list):
         return all(agrees(entry, schema.get("items", {})) for entry in value)
     if isinstance(value, dict):

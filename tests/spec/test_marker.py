@@ -8,7 +8,6 @@ from packaging.markers import Marker as PackagingMarker
 from packaging.version import Version
 
 from tests.spec.conftest import LINUX, World
-
 from venvkit.errors import SpecError
 from venvkit.spec.marker import MarkerContext, parse_marker
 

@@ -139,6 +139,11 @@ def test_all_faults_of_a_file_are_gathered_with_their_places():
         ({"packages": [1]}, "virtualenv.packages[0]: wants a string, not a number"),
         ({"extra_index_url": {}}, "virtualenv.extra_index_url: wants a list of strings, not a table"),
         ({"index_url": "--foo"}, "virtualenv.index_url: `--foo` is not the URL of an index (source-invalid)"),
+        (
+            {"index_url": "https://[::1/"},
+            "virtualenv.index_url: `https://[::1/` is not the URL of an index (source-invalid)",
+        ),
+        ({"index_url": "file:rel"}, "virtualenv.index_url: `file:rel` is not the URL of an index (source-invalid)"),
         ({"index_url": ""}, "virtualenv.index_url: wants a string, not an empty string"),
         (
             {"extra_index_url": ["https://a b"]},
@@ -185,6 +190,17 @@ def test_a_faulty_field_is_named(fields, detail):
 def test_a_malformed_document_is_reported_with_line_and_column(text, format, place):
     error = faults_of(text, format)
     assert (error.code, error.where) == ("spec-malformed", place)
+
+
+def test_a_document_nested_without_end_is_malformed():
+    assert faults_of("a = " + "[" * 100_000, "toml").code == "spec-malformed"
+
+
+def test_a_block_or_name_of_another_kind_is_a_fault():
+    assert faults_of({"model_name": "m", "virtualenv": []}).details == ("virtualenv: wants a table, not a list",)
+    assert faults_of({"model_name": 7, "virtualenv": {"packages": []}}).details == (
+        "model_name: wants a string, not a number",
+    )
 
 
 def test_a_document_that_is_not_utf_8_is_malformed():

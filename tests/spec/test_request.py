@@ -338,6 +338,24 @@ def test_flash_attn_of_the_jina_model_is_optional_wheels_only_and_verified(ask, 
     assert ask("flash-attn==2.8.3").levers == Levers()
 
 
+def test_an_index_for_all_by_cuda_version_is_an_extra_index(ask, world, tmp_path):
+    path = tmp_path / "engines.toml"
+    rows = [(">=13", "a"), (">=12.8", "b"), (">=11", "c")]
+    path.write_text(
+        "[engines.x]\n"
+        + "".join(
+            f'[[engines.x.cuda_indexes]]\ncuda = "{cuda}"\nindex_url = "https://{name}.example"\n'
+            for cuda, name in rows
+        )
+    )
+    table = load_engines([path])
+    for version, expected in (("13.1", "a"), ("12.9", "b"), ("11.8", "c")):
+        request = ask("six", engine="x", table=table, on=world.gpu(version))
+        assert request.sources.extra_index_urls == (f"https://{expected}.example",)
+        assert request.levers == Levers()
+    assert ask("six", engine="x", table=table, on=world.gpu("10.0")).sources == Sources()
+
+
 def test_levers_of_engine_spec_and_caller_add_up(ask, tmp_path):
     path = tmp_path / "engines.toml"
     path.write_text('[engines.x]\nconstraints = ["a<1 ; not has_cuda", "z ; has_cuda"]\nexclude_newer = "2026-01-01"\n')

@@ -15,7 +15,7 @@ from venvkit.backend.metadata import MetadataReader
 from venvkit.backend.mirror import Mirrors
 from venvkit.backend.pylock import LockedFile, read_pylock
 from venvkit.backend.uv import Uv, failure
-from venvkit.errors import VenvkitError
+from venvkit.errors import SpecError, VenvkitError
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.requires import parse_requires
 from venvkit.plan.values import Description, Pin, Question
@@ -87,7 +87,7 @@ class UvResolver:
         python = self.mirrors.python(self.snapshot)
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
             pinned = Path(folder, "pins.txt")
-            pinned.write_text(find_links_lines(self.sources) + "".join(f"{pin}\n" for pin in pins), encoding="utf-8")
+            requirements_file(pinned, map(str, pins), self.sources)
             args = [
                 "pip",
                 "compile",
@@ -135,16 +135,31 @@ class UvResolver:
         for flag, lines in tables.items():
             if lines:
                 path = folder / f"{flag.strip('-')}.txt"
-                head = find_links_lines(self.sources) if flag == "--requirements" else ""
-                path.write_text(head + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+                requirements_file(path, lines, self.sources if flag == "--requirements" else None)
                 flags += [flag, str(path)]
         return flags
 
 
-def find_links_lines(sources: Sources) -> str:
-    """Return the find-links of a requirements file: like indexes they may carry credentials, so not on the argv."""
-    links = (link if "://" in link else Path(link).absolute().as_uri() for link in sources.find_links)
-    return "".join(f"--find-links {link}\n" for link in links)
+def requirements_file(path: Path, lines: Iterable[str], sources: Sources | None = None) -> None:
+    """Write a requirements file for uv, headed by the find-links of `sources`.
+
+    Find-links stand here because, like indexes, they may carry credentials: an argument list is public.
+
+    Raises:
+        SpecError: A line holds `${NAME}`, which uv would replace by a variable of our environment
+            (`requirement-variable`): a stranger's address could carry a secret away.
+    """
+    links = sources.find_links if sources else ()
+    heads = (f"--find-links {link if '://' in link else Path(link).absolute().as_uri()}" for link in links)
+    text = "".join(f"{line}\n" for line in (*heads, *lines))
+    if "${" in text:
+        raise SpecError(
+            "a requirement or find-links address holds `${`",
+            code="requirement-variable",
+            where=next(line for line in text.splitlines() if "${" in line),
+            remedy="write the address in full",
+        )
+    path.write_text(text, encoding="utf-8")
 
 
 def source_flags(sources: Sources, levers: Levers) -> list[str]:

@@ -1,0 +1,1 @@
+"""What the model asks: specs, the requirement language, engine data, and the request made of them. Pure."""

@@ -122,7 +122,7 @@ def _rule(name: str, reader: Reader, origin: str) -> Rule:
         levers=reader.levers(),
         origin=origin,
     )
-    if not (rule.engines or rule.models or rule.requires):
+    if not any(reader.table.get(field) for field in ("engines", "models", "requires")):
         remedy = "name engines, models, or what is required"
         reader.faults.add(reader.place, f"applies to everything; {remedy}", remedy=remedy)
     return rule

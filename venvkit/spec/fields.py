@@ -37,7 +37,13 @@ class Faults:
     def raise_all(self, message: str, *, code: str, where: str) -> None:
         """Raise one SpecError that lists every fault, if there is any."""
         if self.lines:
-            raise SpecError(message, code=code, where=where, remedy=self.remedy, details=tuple(self.lines))
+            raise SpecError(
+                message,
+                code=code,
+                where=where,
+                remedy=self.remedy or "correct what is named",
+                details=tuple(self.lines),
+            )
 
 
 @dataclass(frozen=True, slots=True)

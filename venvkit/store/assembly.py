@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from venvkit.backend.resolver import find_links_lines, source_flags
+from venvkit.backend.resolver import requirements_file, source_flags
 from venvkit.backend.uv import Uv, failure
 from venvkit.events import InstallProgress, Observer, PhaseStarted
 from venvkit.plan.values import Installed
@@ -54,8 +54,7 @@ class UvAssembly:
         self.observer(InstallProgress(0, total))
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
             pins = Path(folder, "pins.txt")
-            lines = "".join(f"{_pin_line(item)}\n" for item in recipe.plan.install)
-            pins.write_text(find_links_lines(recipe.sources) + lines, encoding="utf-8")
+            requirements_file(pins, map(_pin_line, recipe.plan.install), recipe.sources)
             args = [
                 "pip",
                 "install",

@@ -1,0 +1,80 @@
+"""What a page of text is made of: lines, fields and tables, without a word on how they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Style = Literal["plain", "strong", "quiet", "version", "good", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; never wrapped, so that a path in it can be copied."""
+
+    text: str
+    style: Style = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Names and values, one pair a line."""
+
+    pairs: tuple[tuple[str, str], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Args:
+        folds: A long cell may be folded where the page is narrow.
+    """
+
+    name: str
+    style: Style = "plain"
+    right: bool = False
+    folds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell that stands out from its column."""
+
+    text: str
+    style: Style
+
+
+Row = tuple["str | Cell", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under named columns; `title` says what they are."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    style: Style = "strong"
+
+
+Block = Line | Fields | Table
+
+
+def table(title: str, columns: Iterable[Column], rows: Iterable[Sequence[str | Cell]], style: Style = "strong") -> Table:
+    """Return a table without the columns in which every cell is empty."""
+    columns, filled = tuple(columns), [tuple(row) for row in rows]
+    kept = [place for place, _ in enumerate(columns) if any(text_of(row[place]) for row in filled)]
+    return Table(
+        title,
+        tuple(columns[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in filled),
+        style,
+    )
+
+
+def text_of(cell: str | Cell) -> str:
+    """Return the text of a cell."""
+    return cell if isinstance(cell, str) else cell.text

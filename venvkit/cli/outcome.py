@@ -1,0 +1,87 @@
+"""How a command ends: a result, a failure or both; and the JSON envelope that carries them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from venvkit.cli.blocks import Block
+from venvkit.cli.text import masked
+from venvkit.errors import VenvkitError
+
+ENVELOPE_SCHEMA = 1
+
+
+class Result(Protocol):
+    """What a command found or did: a frozen value with two renderings."""
+
+    def data(self) -> object:
+        """Return it as dicts, lists and scalars."""
+        ...
+
+    def blocks(self) -> Iterable[Block]:
+        """Return it as a page of text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a command did not do what it was asked, and the exit status for it."""
+
+    code: str
+    message: str
+    where: str
+    remedy: str
+    details: tuple[str, ...]
+    status: int
+
+    @classmethod
+    def of(cls, error: VenvkitError) -> Failure:
+        """Return the failure that an error of the library is."""
+        return cls(error.code, error.message, error.where, error.remedy, error.details, error.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a command. A failure may come with a result: what was done or found before it."""
+
+    result: Result | None = None
+    failure: Failure | None = None
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return self.failure.status if self.failure else 0
+
+
+def envelope(command: str, outcome: Outcome) -> str:
+    """Return the one line of JSON that a command prints: pure ASCII, whatever the terminal's encoding."""
+    failure = outcome.failure
+    document = {
+        "schema": ENVELOPE_SCHEMA,
+        "command": command,
+        "ok": failure is None,
+        "data": outcome.result.data() if outcome.result is not None else None,
+        "error": failure
+        and {
+            "code": failure.code,
+            "message": failure.message,
+            "where": failure.where,
+            "remedy": failure.remedy,
+            "details": failure.details,
+        },
+    }
+    # Masked string by string: over the finished text, a mask could reach from one string into the next.
+    return json.dumps(_masked(document), allow_nan=False)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {name: _masked(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(item) for item in value]
+    return value

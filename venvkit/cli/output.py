@@ -1,0 +1,57 @@
+"""The two streams: results on standard output, everything else on standard error; a terminal gets the drawn form."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import IO
+
+from venvkit.cli.blocks import Block, Style
+from venvkit.cli.outcome import Failure, Outcome, envelope
+from venvkit.cli.plain import plain_text
+from venvkit.cli.text import clean
+
+
+def write_json(command: str, outcome: Outcome) -> None:
+    """Write the envelope, and nothing else, to standard output."""
+    print(envelope(command, outcome), flush=True)
+
+
+def write_text(outcome: Outcome) -> None:
+    """Write the result to standard output and the failure to standard error."""
+    if outcome.result is not None:
+        _write_page(sys.stdout, list(outcome.result.blocks()))
+    if outcome.failure is not None:
+        for style, lead, text in _failure_lines(outcome.failure):
+            say(style, lead, text)
+
+
+def say(style: Style, lead: str, text: str) -> None:
+    """Write one line to standard error, its first words in a style."""
+    stream = sys.stderr
+    if not stream.isatty():
+        print(f"{lead}{clean(text)}", file=stream, flush=True)
+        return
+    from venvkit.cli.terminal import console, styled
+
+    console(stream).print(styled(lead, style) + styled(text, "plain"), soft_wrap=True)
+
+
+def _write_page(stream: IO[str], blocks: list[Block]) -> None:
+    if stream.isatty():
+        from venvkit.cli.terminal import draw
+
+        draw(stream, blocks)
+    else:
+        stream.write(plain_text(blocks))
+    stream.flush()
+
+
+def _failure_lines(failure: Failure) -> Iterator[tuple[Style, str, str]]:
+    yield "bad", f"error[{failure.code}]: ", failure.message
+    if failure.where:
+        yield "quiet", "  where: ", failure.where
+    for line in failure.details:
+        yield "quiet", "  ", line
+    if failure.remedy:
+        yield "quiet", "  remedy: ", failure.remedy

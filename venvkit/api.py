@@ -49,7 +49,7 @@ def ensure_env(
     environ = dict(os.environ)
     settings = load_settings(environ)
     if not (settings.enable if enable is None else enable):
-        return _host(spec, choices, settings.host_python, environ)
+        return _host(spec, choices, settings.host_python)
     call = Call(spec, choices, settings, environ)
     key = call.key()
     if not call.choices["upgrade"]:

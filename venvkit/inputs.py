@@ -13,6 +13,7 @@ from venvkit.errors import PolicyError, SpecError, UsageError
 from venvkit.host.accelerator import Accelerator, accelerator_watches, detect, parse_accelerator
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.host.watch import Watch, stat_watch
+from venvkit.plan.abi import Families, parse_families
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import EngineTable, load_engines
 from venvkit.spec.levers import Levers
@@ -20,6 +21,11 @@ from venvkit.spec.marker import MarkerContext
 from venvkit.spec.model import ModelSpec, load_specs
 from venvkit.spec.offline import without_public_network
 from venvkit.spec.request import Choice, Request, Sources, build_request
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 # pip takes the best version over all of its indexes. A list of indexes that was written for pip keeps that meaning:
 # with uv's own strategy the first index that has an old version of a project hides all the others.
@@ -32,6 +38,7 @@ class Inputs:
 
     spec: ModelSpec
     engines: EngineTable
+    families: Families
     watches: tuple[Watch, ...]
 
     def request(
@@ -85,7 +92,9 @@ def read_inputs(call: Call) -> Inputs:
     extra = [Path(path) for path in call.settings.engines]
     paths = [data_dir() / "engines.toml", *([own] if own.exists() else []), *extra]
     watches = [stat_watch(str(path)) for path in (*paths, own, Path(call.settings.home, "venvkit", "settings.toml"))]
-    return Inputs(_spec(call), load_engines(paths), tuple(watches))
+    abi = data_dir() / "abi.toml"
+    families = parse_families(tomllib.loads(abi.read_text(encoding="utf-8")), origin=str(abi))
+    return Inputs(_spec(call), load_engines(paths), families, (*watches, stat_watch(str(abi))))
 
 
 def _spec(call: Call) -> ModelSpec:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from venvkit.backend.descriptions import Descriptions
 from venvkit.backend.metadata import MetadataReader
 from venvkit.backend.mirror import Mirrors
 from venvkit.backend.process import Runner
@@ -27,7 +28,9 @@ from venvkit.host.probe import find_host_python, find_python, probe
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
 from venvkit.host.watch import Watch
 from venvkit.inputs import read_inputs
-from venvkit.plan.planner import Problem, Root, make_plan
+from venvkit.plan.abi import Families
+from venvkit.plan.planner import make_plan
+from venvkit.plan.problem import Problem, Root
 from venvkit.plan.requires import parse_requires
 from venvkit.plan.values import Plan
 from venvkit.settings import key_environ
@@ -55,6 +58,7 @@ class Job:
     uv: Uv
     spec: ModelSpec
     request: Request
+    families: Families
     host: HostSnapshot
     child: HostSnapshot
     sees_host: bool
@@ -120,7 +124,18 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
         # A version manager's shim: what it starts hangs on files that nobody can watch, so ask it every time.
         watches += (["unwatchable", python],)
     return Job(
-        call, observer, runner, uv, inputs.spec, request, host, child, sees_host, cache, (*host.watches, *watches)
+        call,
+        observer,
+        runner,
+        uv,
+        inputs.spec,
+        request,
+        inputs.families,
+        host,
+        child,
+        sees_host,
+        cache,
+        (*host.watches, *watches),
     )
 
 
@@ -132,20 +147,14 @@ def plan_job(job: Job) -> Planned:
         SourceError: A source cannot be reached, or refused.
     """
     problem = _problem(job)
-    metadata = MetadataReader(job.cache / "metadata", job.request.sources, job.uv.offline)
-    resolver = UvResolver(
-        job.uv,
-        Mirrors(job.cache / "mirrors", job.uv),
-        job.child,
-        job.request.sources,
-        job.request.levers,
-        metadata,
-    )
+    resolver = _resolver(job)
     job.observer(PhaseStarted("resolve", f"{len(problem.roots)} requirements"))
     plan = make_plan(problem, resolver)
     for item in plan.relaxed:
         message = f"{item.requirement} has no solution: {item.host_version} of the host gives way to {item.version}"
         job.observer(Warned("relaxed", message))
+    for absent in plan.absent:
+        job.observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
     for broken in plan.broken:
         job.observer(Warned("broken", str(broken)))
     uv_settings = tuple(sorted((n, v) for n, v in key_environ(job.call.environ).items() if n.startswith("UV_")))
@@ -156,11 +165,26 @@ def plan_job(job: Job) -> Planned:
         host=job.host if job.sees_host else None,
         problem=problem,
         plan=plan,
-        sources=job.request.sources,
+        sources=resolver.sources,
         levers=job.request.levers,
         uv_settings=uv_settings,
     )
     return Planned(job, plan, recipe)
+
+
+def _resolver(job: Job) -> UvResolver:
+    sources, interpreter = job.request.sources, job.child.interpreter
+    context = digest([interpreter.version, interpreter.implementation, dict(interpreter.environment), repr(sources)])
+    return UvResolver(
+        uv=job.uv,
+        mirrors=Mirrors(job.cache / "mirrors", job.uv),
+        snapshot=job.child,
+        sources=sources,
+        levers=job.request.levers,
+        metadata=MetadataReader(job.cache / "metadata", sources, job.uv.offline),
+        descriptions=Descriptions(job.cache / "descriptions", context),
+        observer=job.observer,
+    )
 
 
 def cache_folder(call: Call) -> Path:
@@ -174,8 +198,10 @@ def cache_folder(call: Call) -> Path:
 
 def _problem(job: Job) -> Problem:
     settings, levers, call = job.call.settings, job.request.levers, job.call
+    optional = {canonicalize_name(name) for name in levers.optional}
     roots = tuple(
-        Root(item.name, str(item), item.origin, wish=item.wish, bare=item.bare) for item in job.request.requirements
+        Root(item.name, str(item), item.origin, wish=item.wish, bare=item.bare, optional=item.name in optional)
+        for item in job.request.requirements
     )
     protect = frozenset(canonicalize_name(name) for name in (*settings.protect, *levers.protect))
     if not job.sees_host and protect:
@@ -191,6 +217,7 @@ def _problem(job: Job) -> Problem:
         overrides=levers.overrides,
         excludes=levers.excludes,
         no_inherit=frozenset(canonicalize_name(name) for name in levers.no_inherit),
+        families=job.families,
         upgrade=bool(call.choices["upgrade"]),
     )
 

@@ -79,7 +79,7 @@ class Mirrors:
 
 
 def _path_line(path: str, pth_dirs: Collection[str]) -> str:
-    return f"import site; site.addsitedir({ascii(path)})\n" if path in pth_dirs else f"{path}\n"
+    return f"import site; site.addsitedir({path!a})\n" if path in pth_dirs else f"{path}\n"
 
 
 def _write_dist_info(site_packages: Path, item: Distribution) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.backend.descriptions import Descriptions
 from venvkit.backend.metadata import MetadataReader
 from venvkit.backend.mirror import Mirrors
-from venvkit.backend.pylock import LockedFile, read_pylock
+from venvkit.backend.process import Completed
+from venvkit.backend.pylock import read_pylock
+from venvkit.backend.requestfiles import RequestFiles
 from venvkit.backend.uv import Uv, failure
-from venvkit.errors import SpecError, VenvkitError
+from venvkit.errors import SourceError, VenvkitError
+from venvkit.events import Observer, Warned, ignore
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.requires import parse_requires
 from venvkit.plan.values import Description, Pin, Question
@@ -33,9 +37,10 @@ class UvResolver:
         uv: The tool.
         mirrors: Where the host's mirror comes from.
         snapshot: The host whose distributions are candidates.
-        sources: Indexes, find-links and their options, the same that the install will use.
-        levers: What bends the choice of files (only_binary, exclude_newer, torch_backend).
+        sources: Indexes, find-links and their options; an optional index that cannot be reached is dropped from it.
+        levers: What bends the choice of files (only_binary, exclude_newer, sources by name, torch_backend).
         metadata: Reads what chosen files require.
+        descriptions: What was read before.
     """
 
     uv: Uv
@@ -44,9 +49,10 @@ class UvResolver:
     sources: Sources
     levers: Levers
     metadata: MetadataReader
+    descriptions: Descriptions
+    observer: Observer = ignore
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
-    locked: dict[Pin, LockedFile] = field(default_factory=dict)
 
     def resolve(self, question: Question) -> tuple[Pin, ...]:
         """See `Resolver.resolve`: one uv process."""
@@ -54,60 +60,49 @@ class UvResolver:
             return ()
         python = self.mirrors.python(self.snapshot, question.hidden)
         self._remember_urls(question.requirements)
-        with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
-            args = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
-            args += self._files(Path(folder), question)
-            args += source_flags(self.sources, self.levers)
-            args += ["--upgrade"] if question.upgrade else []
-            done = self.uv.run(args, self.sources)
-        if done.status != 0:
-            raise failure(done)
+        command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
+        done = self._run(lambda files: [*command, *files.question(question)])
         # Direct references are missing from the JSON; the text on standard error has them, also those that only a
         # requirement of a requirement names.
         urls = {**self._urls, **_direct_references(done.stderr)}
         return tuple(
-            Pin(
-                canonicalize_name(change["name"]),
-                change["version"],
-                urls.get(canonicalize_name(change["name"])),
-            )
+            Pin(canonicalize_name(change["name"]), change["version"], urls.get(canonicalize_name(change["name"])))
             for change in _changes(done.stdout)
             if change["action"] == "installed"
         )
 
     def describe(self, pins: Iterable[Pin]) -> Mapping[NormalizedName, Description]:
-        """See `Resolver.describe`: one uv process for the pins not yet described, then their metadata."""
+        """See `Resolver.describe`: one uv process for the pins that nothing is known of, then their metadata."""
         wanted = tuple(pins)
-        missing = tuple(pin for pin in wanted if pin not in self._known)
+        for pin in wanted:
+            if pin not in self._known and (known := self.descriptions.get(pin)) is not None:
+                self._known[pin] = known
+        missing = [pin for pin in wanted if pin not in self._known]
         if missing:
             self._describe(missing)
         return {pin.name: self._known[pin] for pin in wanted}
 
     def _describe(self, pins: Sequence[Pin]) -> None:
         python = self.mirrors.python(self.snapshot)
-        with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
-            pinned = Path(folder, "pins.txt")
-            requirements_file(pinned, map(str, pins), self.sources)
-            args = [
-                "pip",
-                "compile",
-                "--quiet",
-                "--no-deps",
-                "--no-header",
-                "--format",
-                "pylock.toml",
-                "--python",
-                python,
-            ]
-            done = self.uv.run([*args, str(pinned), *source_flags(self.sources, self.levers)], self.sources)
-        if done.status != 0:
-            raise failure(done)
+        command = [
+            "pip",
+            "compile",
+            "--quiet",
+            "--no-deps",
+            "--no-header",
+            "--format",
+            "pylock.toml",
+            "--python",
+            python,
+        ]
+        done = self._run(
+            lambda files: [*command, *map(str, files.requirements(tuple(map(str, pins)))), *files.choices()]
+        )
         files = {file.name: file for file in read_pylock(done.stdout)}
         contents = self.metadata.read(files.values())
         for pin in pins:
             file = files[pin.name]
             requires = contents[file]
-            self.locked[pin] = file
             self._known[pin] = Description(
                 requires=requires[0] if requires else None,
                 extras=requires[1] if requires else (),
@@ -116,61 +111,37 @@ class UvResolver:
                 sha256=file.sha256,
                 builds=file.kind != "wheel",
             )
+            self.descriptions.put(pin, self._known[pin])
+
+    def _run(self, arguments: Callable[[RequestFiles], list[str]]) -> Completed:
+        """Run uv; an optional index that cannot be reached is dropped, since uv takes any for fatal."""
+        while True:
+            with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
+                files = RequestFiles(Path(folder), self.sources, self.levers)
+                done = self.uv.run(arguments(files), self.sources)
+            if done.status == 0:
+                return done
+            error = failure(done)
+            lost = self._lost_index(error, done.stderr)
+            if lost is None:
+                raise error
+            self.observer(Warned("index-unreachable", f"{lost} cannot be reached and is optional: planned without it"))
+            self.sources = replace(
+                self.sources,
+                extra_index_urls=tuple(url for url in self.sources.extra_index_urls if url != lost),
+                optional_index_urls=tuple(url for url in self.sources.optional_index_urls if url != lost),
+            )
+
+    def _lost_index(self, error: VenvkitError, stderr: str) -> str | None:
+        if not isinstance(error, SourceError) or error.code != "source-unreachable":
+            return None
+        return next((url for url in self.sources.optional_index_urls if url.rstrip("/") in stderr), None)
 
     def _remember_urls(self, lines: Iterable[str]) -> None:
         for line in lines:
             parsed = parse_requires(line)
             if parsed is not None and parsed.url:
                 self._urls[canonicalize_name(parsed.name)] = parsed.url
-
-    def _files(self, folder: Path, question: Question) -> list[str]:
-        """Write the question as requirement files and return the flags that name them."""
-        flags: list[str] = []
-        tables = {
-            "--requirements": question.requirements,
-            "--constraints": question.constraints,
-            "--overrides": question.overrides,
-            "--excludes": question.excludes,
-        }
-        for flag, lines in tables.items():
-            if lines:
-                path = folder / f"{flag.strip('-')}.txt"
-                requirements_file(path, lines, self.sources if flag == "--requirements" else None)
-                flags += [flag, str(path)]
-        return flags
-
-
-def requirements_file(path: Path, lines: Iterable[str], sources: Sources | None = None) -> None:
-    """Write a requirements file for uv, headed by the find-links of `sources`.
-
-    Find-links stand here because, like indexes, they may carry credentials: an argument list is public.
-
-    Raises:
-        SpecError: A line holds `${NAME}`, which uv would replace by a variable of our environment
-            (`requirement-variable`): a stranger's address could carry a secret away.
-    """
-    links = sources.find_links if sources else ()
-    heads = (f"--find-links {link if '://' in link else Path(link).absolute().as_uri()}" for link in links)
-    text = "".join(f"{line}\n" for line in (*heads, *lines))
-    if "${" in text:
-        raise SpecError(
-            "a requirement or find-links address holds `${`",
-            code="requirement-variable",
-            where=next(line for line in text.splitlines() if "${" in line),
-            remedy="write the address in full",
-        )
-    path.write_text(text, encoding="utf-8")
-
-
-def source_flags(sources: Sources, levers: Levers) -> list[str]:
-    """Return uv's flags for build isolation and the levers on the choice of files."""
-    flags = ["--no-build-isolation"] if sources.no_build_isolation else []
-    flags += ["--exclude-newer", levers.exclude_newer] if levers.exclude_newer else []
-    flags += ["--torch-backend", levers.torch_backend] if levers.torch_backend else []
-    flags += [part for name in levers.only_binary for part in ("--only-binary", name)]
-    for name in levers.no_build:
-        flags += ["--no-build"] if name == ":all:" else ["--no-build-package", name]
-    return flags
 
 
 def _direct_references(stderr: str) -> dict[NormalizedName, str]:

@@ -31,12 +31,14 @@ class Column:
 
     Args:
         folds: A long cell may be folded where the page is narrow.
+        below: It is the last column, and its cells are sentences: a terminal has them under their rows.
     """
 
     name: str
     style: Style = "plain"
     right: bool = False
     folds: bool = False
+    below: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ class Table:
 Block = Line | Fields | Table
 
 
-def table(title: str, columns: Iterable[Column], rows: Iterable[Sequence[str | Cell]], style: Style = "strong") -> Table:
+def table(
+    title: str, columns: Iterable[Column], rows: Iterable[Sequence[str | Cell]], style: Style = "strong"
+) -> Table:
     """Return a table without the columns in which every cell is empty."""
     columns, filled = tuple(columns), [tuple(row) for row in rows]
     kept = [place for place, _ in enumerate(columns) if any(text_of(row[place]) for row in filled)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import IO
+from typing import TextIO
 
 from venvkit.cli.blocks import Block, Style
 from venvkit.cli.outcome import Failure, Outcome, envelope
@@ -37,13 +37,15 @@ def say(style: Style, lead: str, text: str) -> None:
     console(stream).print(styled(lead, style) + styled(text, "plain"), soft_wrap=True)
 
 
-def _write_page(stream: IO[str], blocks: list[Block]) -> None:
+def _write_page(stream: TextIO, blocks: list[Block]) -> None:
     if stream.isatty():
         from venvkit.cli.terminal import draw
 
         draw(stream, blocks)
     else:
-        stream.write(plain_text(blocks))
+        # What the stream's encoding lacks (LANG=C) is escaped: a name must not end the command.
+        encoding = stream.encoding or "utf-8"
+        stream.write(plain_text(blocks).encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
 
 

@@ -35,7 +35,9 @@ def _aligned(rows: Sequence[tuple[str, ...]], right: Sequence[bool]) -> list[str
     cleaned = [tuple(clean(cell) for cell in row) for row in rows]
     widths = [max(map(cells, column)) for column in zip(*cleaned, strict=True)]
     return [
-        _GAP.join(_padded(cell, *shape) for cell, shape in zip(row, zip(widths, right, strict=True), strict=True)).rstrip()
+        _GAP.join(
+            _padded(cell, *shape) for cell, shape in zip(row, zip(widths, right, strict=True), strict=True)
+        ).rstrip()
         for row in cleaned
     ]
 

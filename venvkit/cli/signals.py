@@ -25,7 +25,7 @@ def cancellable() -> Iterator[threading.Event]:
     """Yield an event that the first SIGINT or SIGTERM sets; the second raises KeyboardInterrupt."""
     cancel = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def ask(_number: int, _frame: FrameType | None) -> None:
         if cancel.is_set():
             raise KeyboardInterrupt
         cancel.set()
@@ -43,13 +43,13 @@ def attend(start: Callable[[], Child]) -> int:
     early: list[int] = []
     child: Child | None = None
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         if child is None:
             early.append(number)
         else:
             child.send_signal(number)
 
-    def leave_alone(number: int, frame: FrameType | None) -> None:
+    def leave_alone(_number: int, _frame: FrameType | None) -> None:
         """A handler and not SIG_IGN: a child would inherit that, and could not be interrupted any more."""
 
     handlers: dict[signal.Signals, Handler] = {

@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from venvkit.cli.blocks import Block, Cell, Fields, Line, Style, Table
-from venvkit.cli.text import clean
+from venvkit.cli.blocks import Block, Cell, Fields, Line, Style, Table, text_of
+from venvkit.cli.text import cells, clean
 
 COLOURS: dict[Style, str] = {
     "plain": "",
@@ -41,7 +41,12 @@ def draw(stream: IO[str], blocks: Iterable[Block]) -> None:
             continue
         if block.title:
             page.print(styled(block.title, block.style if isinstance(block, Table) else "strong"), soft_wrap=True)
-        page.print(_fields(block) if isinstance(block, Fields) else _table(block))
+        if isinstance(block, Fields):
+            page.print(_fields(block))
+        elif block.columns[-1].below:
+            _with_sentences(page, block)
+        else:
+            page.print(_table(block))
 
 
 def styled(text: str, style: Style) -> Text:
@@ -58,16 +63,35 @@ def _fields(block: Fields) -> RenderableType:
     return Padding(grid, (0, 0, 0, 2), expand=False)
 
 
+def _with_sentences(page: Console, block: Table) -> None:
+    """Draw each row on a line, and its last cell, which no column could hold, on the next."""
+    widths = [max(cells(clean(text_of(row[place]))) for row in block.rows) for place in range(len(block.columns) - 1)]
+    for row in block.rows:
+        line = Text("  ")
+        for cell, column, width in zip(row, block.columns, widths, strict=False):
+            text = _cell(cell, column.style)
+            text.pad_right(width - text.cell_len + 3)
+            line.append_text(text)
+        page.print(line, soft_wrap=True)
+        page.print(Padding(_cell(row[-1], block.columns[-1].style), (0, 0, 0, 4)))
+
+
+def _cell(cell: str | Cell, style: Style) -> Text:
+    return styled(cell.text, cell.style) if isinstance(cell, Cell) else styled(cell, style)
+
+
 def _table(block: Table) -> RenderableType:
-    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim", border_style="dim", show_edge=False)
+    grid = Grid(
+        box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim", border_style="dim", show_edge=False
+    )
     for column in block.columns:
         grid.add_column(
             Text(column.name),
-            style=COLOURS[column.style],
             justify="right" if column.right else "left",
             no_wrap=not column.folds,
             overflow="fold",
         )
     for row in block.rows:
-        grid.add_row(*(styled(cell.text, cell.style) if isinstance(cell, Cell) else Text(clean(cell)) for cell in row))
+        styles = (column.style for column in block.columns)
+        grid.add_row(*(_cell(cell, style) for cell, style in zip(row, styles, strict=True)))
     return Padding(grid, (0, 0, 0, 2), expand=False)

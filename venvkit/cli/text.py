@@ -20,8 +20,8 @@ def masked(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Return `text` masked and on one line, its control characters made visible."""
-    return masked(text).translate(_ESCAPED)
+    """Return `text` masked and on one line, control characters and what is no Unicode made visible."""
+    return masked(text).translate(_ESCAPED).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def size(count: int | None) -> str:
@@ -34,12 +34,10 @@ def size(count: int | None) -> str:
         return "-"
     if count < 1000:
         return f"{count} B"
-    value = float(count)
-    for unit in _UNITS:
-        value /= 1000
-        if value < 999.95:
-            break
-    return f"{value:.1f} {unit}"
+    value, place = count / 1000, 0
+    while value >= 999.95 and place < len(_UNITS) - 1:
+        value, place = value / 1000, place + 1
+    return f"{value:.1f} {_UNITS[place]}"
 
 
 def counted(count: int, noun: str) -> str:

@@ -130,6 +130,14 @@ class Relaxed:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """An optional requirement that has no solution and was left out."""
+
+    requirement: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The decision. `resolves` counts the questions that it took."""
 
@@ -140,6 +148,7 @@ class Plan:
     repaired: tuple[Repaired, ...] = ()
     broken: tuple[Violation, ...] = ()
     relaxed: tuple[Relaxed, ...] = ()
+    absent: tuple[Absent, ...] = ()
     resolves: int = field(default=1, compare=False)
 
     @property

@@ -15,12 +15,19 @@ from venvkit.plan.values import Violation
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A distribution that the child sees. `requires` is None when its metadata cannot be read before the build."""
+    """A distribution that the child sees.
+
+    Args:
+        requires: Its Requires-Dist lines; None when its metadata cannot be read before the build.
+        inherited: It is the host's copy.
+        compiled: Its wheel holds compiled code.
+    """
 
     name: NormalizedName
     version: str
     requires: tuple[str, ...] | None
     inherited: bool
+    compiled: bool = False
 
     @property
     def label(self) -> str:

@@ -7,11 +7,12 @@ site-packages belongs to the environment.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from venvkit.backend.resolver import requirements_file, source_flags
+from venvkit.backend.requestfiles import RequestFiles
 from venvkit.backend.uv import Uv, failure
 from venvkit.events import InstallProgress, Observer, PhaseStarted
 from venvkit.plan.values import Installed
@@ -21,31 +22,48 @@ from venvkit.store.recipe import Recipe
 class Assembly(Protocol):
     """Makes an interpreter at a place, and puts a recipe's distributions into it."""
 
-    def create(self, place: Path, recipe: Recipe) -> Path:
-        """Create the bare environment at `place` and return its site-packages."""
+    def folders(self, place: Path) -> tuple[Path, ...]:
+        """Return the folders that making an environment at `place` writes much into."""
         ...
 
-    def install(self, place: Path, recipe: Recipe, *, keep_fd: int) -> None:
-        """Put the recipe's distributions into it. `keep_fd` is a lock that a writer must hold on to."""
+    def create(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> Path:
+        """Create the bare environment at `place` and return its site-packages.
+
+        `keep_fds` are locks that a writer must hold on to, here as in `install`.
+        """
+        ...
+
+    def install(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> None:
+        """Put the recipe's distributions into it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UvAssembly:
-    """Lets uv create the venv and install into it."""
+    """Lets uv create the venv and install into it.
+
+    Args:
+        cache: uv's cache folder.
+    """
 
     uv: Uv
     observer: Observer
+    cache: Path
 
-    def create(self, place: Path, recipe: Recipe) -> Path:
+    def folders(self, place: Path) -> tuple[Path, ...]:
+        """See `Assembly.folders`."""
+        return (place, self.cache)
+
+    def create(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> Path:
         """See `Assembly.create`."""
         self.observer(PhaseStarted("create", str(place)))
-        done = self.uv.run(["venv", "--quiet", "--no-project", "--python", recipe.interpreter.python, str(place)])
+        command = ["venv", "--quiet", "--no-project", "--python", recipe.interpreter.python, str(place)]
+        done = self.uv.run(command, keep_fds=keep_fds)
         if done.status != 0:
             raise failure(done)
         return next((place / "lib").glob("*/site-packages"))
 
-    def install(self, place: Path, recipe: Recipe, *, keep_fd: int) -> None:
+    def install(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> None:
         """See `Assembly.install`: no resolution, exactly the pins."""
         total = len(recipe.plan.install)
         if not total:
@@ -53,20 +71,10 @@ class UvAssembly:
         self.observer(PhaseStarted("install", f"{total} distributions"))
         self.observer(InstallProgress(0, total))
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
-            pins = Path(folder, "pins.txt")
-            requirements_file(pins, map(_pin_line, recipe.plan.install), recipe.sources)
-            args = [
-                "pip",
-                "install",
-                "--no-deps",
-                "--python",
-                str(place / "bin" / "python"),
-                "--requirements",
-                str(pins),
-            ]
-            done = self.uv.run(
-                [*args, *source_flags(recipe.sources, recipe.levers)], recipe.sources, keep_fds=[keep_fd]
-            )
+            files = RequestFiles(Path(folder), recipe.sources, recipe.levers)
+            args = ["pip", "install", "--no-deps", "--python", str(place / "bin" / "python")]
+            args += files.pins(tuple(map(_pin_line, recipe.plan.install)))
+            done = self.uv.run(args, recipe.sources, keep_fds=keep_fds)
         if done.status != 0:
             raise failure(done)
         self.observer(InstallProgress(total, total))

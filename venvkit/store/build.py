@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import py_compile
 import re
 import threading
@@ -18,15 +20,34 @@ from venvkit.events import Observer, PhaseStarted
 from venvkit.host.distribution import Distribution
 from venvkit.store.assembly import Assembly
 from venvkit.store.child import HOOK, hook_source, write_hook
+from venvkit.store import crash
+from venvkit.store.disk import check_space
 from venvkit.store.files import remove_tree
 from venvkit.store.integrity import intact
 from venvkit.store.launchers import write_launchers
-from venvkit.store.layout import KEY_LENGTH, Layout
+from venvkit.store.layout import KEY_LENGTH, RECEIPT, Layout
 from venvkit.store.libraries import library_folders
-from venvkit.store.lock import HeldLock, hold
-from venvkit.store.receipt import SCHEMA, Receipt, listing_digest, pyvenv_digest, tree_size, write_receipt
+from venvkit.store.lease import Lease, exclusive
+from venvkit.store.lock import HeldLock, hold, hold_any
+from venvkit.store.receipt import (
+    SCHEMA,
+    Receipt,
+    binary_digest,
+    listing_digest,
+    pyvenv_digest,
+    tree_size,
+    write_receipt,
+)
 from venvkit.store.recipe import Recipe
 from venvkit.store.verify import prove_installed, verify_child
+
+
+@dataclass(frozen=True, slots=True)
+class Obtained:
+    """A sealed environment, and whether it was built just now."""
+
+    receipt: Receipt
+    built: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,7 @@ class Builder:
 
     Args:
         uv_version: Noted in receipts.
+        max_builds: How many builds may run at the same time in this store.
     """
 
     layout: Layout
@@ -43,34 +65,59 @@ class Builder:
     observer: Observer
     cancel: threading.Event | None
     uv_version: str
+    max_builds: int
 
-    def obtain(self, recipe: Recipe) -> tuple[Receipt, bool]:
-        """Return the sealed environment of a recipe, and whether this call built it.
+    @contextlib.contextmanager
+    def obtain(self, recipe: Recipe) -> Iterator[Obtained]:
+        """Yield the sealed environment of a recipe, leased for the block: nobody collects it before it is pointed to.
 
         Raises:
             VenvkitError: The build failed; everything of the attempt is gone.
         """
-        lock = self.layout.environment_lock(recipe.key)
+        layout = self.layout
         what = f"environment {recipe.key[:KEY_LENGTH]}"
-        with hold(lock, what=what, observer=self.observer, cancel=self.cancel) as held:
-            found = find_sealed(self.layout, recipe.key)
-            if found is not None:
-                return found, False
-            return self._build(recipe, held), True
+        with contextlib.ExitStack() as leased:
+            with hold(
+                layout.environment_lock(recipe.key),
+                what=what,
+                observer=self.observer,
+                cancel=self.cancel,
+                soft=layout.soft,
+            ) as held:
+                number = _next_number(layout, recipe.key)
+                crash.at("build-number")
+                sweep_rubble(layout, recipe.key)
+                receipt = find_sealed(layout, recipe.key)
+                name = receipt.id if receipt is not None else f"{recipe.key[:KEY_LENGTH]}-{number}"
+                leased.enter_context(Lease(layout.lease(name)))
+                crash.at("build-lease")
+                obtained = Obtained(receipt or self._build_in_turn(recipe, name, held), receipt is None)
+            crash.at("obtained")
+            yield obtained
 
-    def _build(self, recipe: Recipe, held: HeldLock) -> Receipt:
-        place = self.layout.envs / f"{recipe.key[:KEY_LENGTH]}-{_next_number(self.layout, recipe.key)}"
-        lease = self.layout.lease(place.name)
+    def _build_in_turn(self, recipe: Recipe, name: str, held: HeldLock) -> Receipt:
+        slots = self.layout.build_locks(self.max_builds)
+        what = f"one of {self.max_builds} build slots"
+        place = self.layout.envs / name
         try:
-            lease.touch()
-            site_packages = self.assembly.create(place, recipe)
-            _write_view(site_packages, recipe, lease)
-            self.assembly.install(place, recipe, keep_fd=held.fd)
-            return self._seal(place, site_packages, recipe)
+            with hold_any(slots, what=what, observer=self.observer, cancel=self.cancel, soft=self.layout.soft):
+                check_space(recipe.plan, self.assembly.folders(place))
+                return self._build(recipe, place, held)
         except BaseException:
             remove_tree(place)
-            lease.unlink(missing_ok=True)
+            self.layout.lease(name).unlink(missing_ok=True)
             raise
+
+    def _build(self, recipe: Recipe, place: Path, held: HeldLock) -> Receipt:
+        site_packages = self.assembly.create(place, recipe, keep_fds=held.keep_fds)
+        crash.at("build-created")
+        _write_view(site_packages, recipe, self.layout.lease(place.name))
+        crash.at("build-hook")
+        self.assembly.install(place, recipe, keep_fds=held.keep_fds)
+        crash.at("build-installed")
+        receipt = self._seal(place, site_packages, recipe)
+        crash.at("build-sealed")
+        return receipt
 
     def _seal(self, place: Path, site_packages: Path, recipe: Recipe) -> Receipt:
         self.observer(PhaseStarted("verify", place.name))
@@ -82,6 +129,7 @@ class Builder:
         # Byte-code of a single-file module would otherwise make this entry later, and look like an edit.
         (site_packages / "__pycache__").mkdir(exist_ok=True)
         py_compile.compile(str(site_packages / f"{HOOK}.py"), doraise=False, quiet=1)
+        crash.at("build-verified")
         self.observer(PhaseStarted("seal", place.name))
         receipt = _receipt(place, site_packages, recipe, self.uv_version)
         write_receipt(receipt)
@@ -98,6 +146,19 @@ def find_sealed(layout: Layout, key: str) -> Receipt | None:
     return None
 
 
+def sweep_rubble(layout: Layout, key: str) -> None:
+    """Delete what dead builders left of a content key; its lock is held, so nobody writes there."""
+    for number in list(_numbers(layout, key)):
+        place = layout.envs / f"{key[:KEY_LENGTH]}-{number}"
+        lease = layout.lease(place.name)
+        if os.path.lexists(place / RECEIPT):
+            continue
+        with exclusive(lease) as alone:
+            if alone:
+                remove_tree(place)
+                lease.unlink(missing_ok=True)
+
+
 def _numbers(layout: Layout, key: str) -> Iterator[int]:
     for place in layout.envs.glob(f"{key[:KEY_LENGTH]}-*"):
         if match := re.fullmatch(r"[0-9a-f]+-(\d+)", place.name):
@@ -110,7 +171,7 @@ def _next_number(layout: Layout, key: str) -> int:
 
 def repaired_roots(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """Return the requirements that the planner added so that host distributions stay whole."""
-    return tuple((f"repair of {item.name}=={item.host_version}", str(item.name)) for item in recipe.plan.repaired)
+    return tuple((f"kept whole: {item.name}=={item.host_version}", str(item.name)) for item in recipe.plan.repaired)
 
 
 def _write_view(site_packages: Path, recipe: Recipe, lease: Path) -> None:
@@ -159,5 +220,6 @@ def _receipt(place: Path, site_packages: Path, recipe: Recipe, uv_version: str) 
         plan=recipe.plan,
         listing=listing_digest(site_packages),
         pyvenv=pyvenv_digest(place),
+        binary=binary_digest(place),
         size=tree_size([place]),
     )

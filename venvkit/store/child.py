@@ -6,11 +6,14 @@ sorts last: the child's own `.pth` lines come first, and so do its editable inst
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from pathlib import Path
 
 HOOK = "_venvkit_child"
 POINTER = "zzzz_venvkit.pth"
+_POINTER_HEAD = "import site; site.addsitedir("
+_POINTER_TAIL = ")\n"
 
 # It must not fail and costs 1-2 ms at every start of every process: few lines, few imports.
 _TEMPLATE = '''\
@@ -24,6 +27,7 @@ SITE_DIRS = {site_dirs}
 PLAIN_DIRS = {plain_dirs}
 ORDER = {order}
 LEASE = {lease}
+lease = None
 
 
 def see_host():
@@ -45,13 +49,32 @@ def see_host():
 
 
 def take_lease():
-    """Hold a shared lock for the life of this process: what runs is neither collected nor removed."""
+    """Hold a shared lock for the life of this process: what runs is neither collected nor removed.
+
+    The lease file is mapped, because a mapping holds the lock when the process closes all its descriptors; and it is
+    touched, at most hourly, to tell when the environment was last used.
+    """
     try:
         import fcntl
+        import mmap
+        import time
 
         descriptor = os.open(LEASE, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (ImportError, OSError):
+        for pause in (0.001, 0.004, 0.016, None):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                break
+            except OSError:
+                # Somebody is asking at this moment whether the environment is in use.
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        global lease
+        lease = mmap.mmap(descriptor, 1, prot=mmap.PROT_READ)
+        if time.time() - os.fstat(descriptor).st_mtime > 3600:
+            os.utime(descriptor)
+        os.close(descriptor)  # the mapping has a copy
+    except Exception:
         pass
 
 
@@ -91,4 +114,16 @@ def write_hook(site_packages: Path, source: str) -> None:
 
 def pointer_line(site_packages: Path) -> bytes:
     """Return the content of a shell's `.pth`: it adds an environment's site-packages, hook and all."""
-    return f"import site; site.addsitedir({str(site_packages)!a})\n".encode()
+    return f"{_POINTER_HEAD}{str(site_packages)!a}{_POINTER_TAIL}".encode()
+
+
+def pointed_to(pointer: bytes) -> str:
+    """Return the site-packages that a shell's `.pth` adds; empty when it is not one of ours."""
+    line = pointer.decode("ascii", "replace")
+    if not line.startswith(_POINTER_HEAD) or not line.endswith(_POINTER_TAIL):
+        return ""
+    try:
+        value = ast.literal_eval(line[len(_POINTER_HEAD) : -len(_POINTER_TAIL)])
+    except (ValueError, SyntaxError):
+        return ""
+    return value if isinstance(value, str) else ""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from venvkit.errors import MachineError
-from venvkit.store.receipt import Receipt, listing_digest, pyvenv_digest, read_receipt
+from venvkit.store.receipt import Receipt, binary_digest, listing_digest, pyvenv_digest, read_receipt
 
 
 def intact(environment: Path) -> Receipt | None:
@@ -24,6 +24,8 @@ def fault(environment: Path, receipt: Receipt) -> str | None:
         return f"it was built at {receipt.path}: the store was moved, or the receipt is from another environment"
     if not os.access(receipt.python, os.X_OK):
         return "its interpreter is gone"
+    if binary_digest(environment) != receipt.binary:
+        return "its interpreter was replaced by another"
     if pyvenv_digest(environment) != receipt.pyvenv:
         return "its pyvenv.cfg was edited"
     site_packages = Path(receipt.site_packages)

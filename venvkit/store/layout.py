@@ -4,8 +4,10 @@ virtualenv/
   v4/<model>/<engine or "default">/<x.y.z>/   shell: a small real venv, one .pth of ours points to an environment
   envs/<id>/                                  one sealed environment; its path never changes
   requests/<digest>.json                      a request on this host -> environment
-  locks/                                      <digest>.lock, <key>.lock, <id>.lease
+  locks/                                      <digest>.lock, <key>.lock, shell-<digest>.lock, build-<n>.lock, gc.lock,
+                                              <id>.lease
   foreign/                                    what stood at a shell's path and was not ours
+  cache/                                      uv's cache, only when uv's own place is on another filesystem
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvkit.canonical import digest
 from venvkit.errors import MachineError
 
 RECEIPT = "venvkit.json"
@@ -23,9 +26,15 @@ KEY_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one store. `home` is XINFERENCE_HOME, absolute."""
+    """The paths of one store.
+
+    Args:
+        home: XINFERENCE_HOME, absolute.
+        soft: Lock by files that exist, for a filesystem without `flock` (VENVKIT_LOCK).
+    """
 
     home: Path
+    soft: bool = False
 
     @property
     def root(self) -> Path:
@@ -51,6 +60,11 @@ class Layout:
     def shells(self) -> Path:
         return self.root / "v4"
 
+    @property
+    def cache(self) -> Path:
+        """uv's cache, when its own place is on another filesystem."""
+        return self.root / "cache"
+
     def shell(self, model: str, engine: str | None, python_version: str) -> Path:
         """Return the Xinference-shaped path of a model."""
         return self.shells / model / (engine.lower() if engine else "default") / python_version
@@ -63,6 +77,17 @@ class Layout:
 
     def environment_lock(self, key: str) -> Path:
         return self.locks / f"{key[:KEY_LENGTH]}.lock"
+
+    def shell_lock(self, shell: Path) -> Path:
+        return self.locks / f"shell-{digest(list(shell.relative_to(self.shells).parts))[:KEY_LENGTH]}.lock"
+
+    def build_locks(self, count: int) -> list[Path]:
+        """Return the slots for builds that run at the same time."""
+        return [self.locks / f"build-{number}.lock" for number in range(count)]
+
+    @property
+    def gc_lock(self) -> Path:
+        return self.locks / "gc.lock"
 
     def lease(self, environment: str) -> Path:
         return self.locks / f"{environment}.lease"
@@ -87,7 +112,16 @@ class Layout:
             ) from error
 
     def prune_empty(self) -> None:
-        """Remove the store's folders that hold nothing, upwards: a refused request leaves no trace."""
-        for folder in (self.envs, self.requests, self.locks, self.shells, self.root, self.home):
+        """Remove the store's folders that hold nothing, upwards: a refused request leaves no trace.
+
+        The locks go first: while somebody holds one, nothing is removed that he may just have created.
+        """
+        try:
+            self.locks.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        for folder in (self.envs, self.requests, self.shells, self.root, self.home):
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -12,6 +12,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+# Not empty, because an interpreter maps it: the mapping keeps the lock when a daemon closes all its descriptors.
+_CONTENT = b"\n"
+
 
 class Lease:
     """A shared lock on an environment; release it by `close` or as a context manager. None as path leases nothing."""
@@ -20,9 +23,19 @@ class Lease:
 
     def __init__(self, path: Path | None) -> None:
         self._fd = -1
-        if path is not None:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            fcntl.flock(self._fd, fcntl.LOCK_SH)
+        while path is not None and self._fd < 0:
+            fd = _open(path)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_SH)
+            except OSError:
+                # A filesystem without locks: nothing can be leased there, and nothing is collected by leases.
+                os.close(fd)
+                return
+            # A collection may have removed the file between the two: a lock on what is gone protects nothing.
+            if _same(fd, path):
+                self._fd = fd
+            else:
+                os.close(fd)
 
     @property
     def fd(self) -> int:
@@ -42,16 +55,40 @@ class Lease:
         self.close()
 
 
+def _open(path: Path) -> int:
+    """Open a lease file, making it where there is none and the store can be written."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        os.pwrite(fd, _CONTENT, 0)
+        return fd
+
+
+def _same(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[bool]:
-    """Try to hold a lease file alone for the block; yields False when some process leases it."""
-    fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    """Try to hold a lease file alone for the block; yields False when some process leases it.
+
+    Keep the block short: an interpreter that starts meanwhile waits for a few milliseconds, then goes without.
+    """
+    fd = _open(path)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
+        except OSError:
+            # No locks here, so nobody can hold one; the caller asks /proc as well.
+            pass
         yield True
     finally:
         os.close(fd)
@@ -61,12 +98,23 @@ def in_use(path: Path) -> bool:
     """Tell whether some process leases the environment of this lease file."""
     if not path.exists():
         return False
-    with exclusive(path) as alone:
-        return not alone
+    try:
+        with exclusive(path) as alone:
+            return not alone
+    except OSError:
+        return True
+
+
+def last_use(path: Path) -> float:
+    """Return when a process last started from an environment, to the hour, in seconds since the epoch; 0.0: never."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def holders(path: Path) -> tuple[int, ...]:
-    """Return the pids that hold the lease open, for a message; empty where /proc cannot tell."""
+    """Return the pids that hold the lease, for a message; empty where /proc cannot tell."""
     try:
         wanted = path.stat()
     except OSError:
@@ -74,7 +122,7 @@ def holders(path: Path) -> tuple[int, ...]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if any(_is(entry, wanted) for entry in (process / "fd").iterdir()):
+            if any(_is(entry, wanted) for entry in (process / "fd").iterdir()) or _maps(process, path):
                 found.append(int(process.name))
     return tuple(sorted(found))
 
@@ -84,3 +132,7 @@ def _is(entry: Path, wanted: os.stat_result) -> bool:
         return os.path.samestat(entry.stat(), wanted)
     except OSError:
         return False
+
+
+def _maps(process: Path, path: Path) -> bool:
+    return os.fsencode(path) in (process / "maps").read_bytes()

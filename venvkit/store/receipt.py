@@ -43,6 +43,7 @@ class Receipt:
         relied: The host distributions in the request's closure, as they were.
         listing: Digest of what lies in its site-packages.
         pyvenv: Digest of its pyvenv.cfg.
+        binary: Digest of what tells the interpreter's file from another: real path, size, time.
         libraries: Folders of shared libraries its processes need on the loader's path.
         size: Bytes of its files when it was sealed.
     """
@@ -72,6 +73,7 @@ class Receipt:
     plan: Plan
     listing: str
     pyvenv: str
+    binary: str
     size: int
 
     @property
@@ -83,7 +85,7 @@ class Receipt:
 def write_receipt(receipt: Receipt) -> None:
     """Seal an environment. Credentials in addresses are masked: a receipt is read by anybody."""
     text = mask(msgspec.json.encode(receipt).decode())
-    write_atomically(Path(receipt.path, RECEIPT), text.encode())
+    write_atomically(Path(receipt.path, RECEIPT), text.encode(), what="receipt")
 
 
 def read_receipt(environment: Path) -> Receipt | None:
@@ -116,7 +118,8 @@ def read_receipt(environment: Path) -> Receipt | None:
 
 def listing_digest(site_packages: Path) -> str:
     """Digest what lies in a site-packages: its entries and each distribution's RECORD, byte-code aside."""
-    entries = sorted(entry.name for entry in os.scandir(site_packages) if entry.name != "__pycache__")
+    with os.scandir(site_packages) as found:
+        entries = sorted(entry.name for entry in found if entry.name != "__pycache__")
     records = [_content(site_packages / name / "RECORD") for name in entries if name.endswith(".dist-info")]
     return digest([entries, records])
 
@@ -124,6 +127,16 @@ def listing_digest(site_packages: Path) -> str:
 def pyvenv_digest(environment: Path) -> str:
     """Digest an environment's pyvenv.cfg, which decides what its interpreter is."""
     return digest(_content(environment / "pyvenv.cfg"))
+
+
+def binary_digest(environment: Path) -> str:
+    """Digest the identity of the file that an environment's interpreter really is; of nothing when it is gone."""
+    python = environment / "bin" / "python"
+    try:
+        found = python.stat()
+    except OSError:
+        return digest(None)
+    return digest([os.path.realpath(python), found.st_size, found.st_mtime_ns])
 
 
 def _content(path: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from venvkit.canonical import digest
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.snapshot import HostSnapshot
-from venvkit.plan.planner import Problem
+from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources

@@ -1,83 +1,148 @@
 """Shells: each model's own small real venv at the Xinference-shaped path, one `.pth` of ours pointing on.
 
 A shell is never shared, others may write in it, and nothing in it is trusted. Its `.pth` is read only at start, so a
-process keeps the environment that it started with when the shell moves on.
+process keeps the environment that it started with when the shell moves on. Whoever changes a shell holds its lock.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from venvkit.errors import BusyError
-from venvkit.store.child import POINTER, pointer_line
-from venvkit.store.files import sync_folder, write_atomically
+from venvkit.events import Observer, ignore
+from venvkit.store import crash
+from venvkit.store.child import POINTER, pointed_to, pointer_line
+from venvkit.store.files import ASIDE, TEMPORARY, delete, move_aside, sync_folder, write_atomically
 from venvkit.store.layout import Layout
+from venvkit.store.lock import HeldLock, hold
+from venvkit.store.mark import Mark, new_mark, read_mark, write_mark
+from venvkit.store.processes import running_from
 from venvkit.store.receipt import Receipt
 
-# Proves that a directory at a shell's path is ours, and says where it points without parsing the `.pth`.
-MARK = "venvkit-shell.json"
+
+@contextlib.contextmanager
+def hold_shell(layout: Layout, shell: Path, observer: Observer = ignore) -> Iterator[HeldLock]:
+    """Hold the lock under which a shell, and what the index says of it, is changed."""
+    with hold(layout.shell_lock(shell), what=f"shell {shell.name}", observer=observer, soft=layout.soft) as held:
+        yield held
 
 
 def shell_target(shell: Path) -> Path | None:
-    """Return the environment that a shell points to; None when this is no shell of ours."""
-    try:
-        mark = json.loads((shell / MARK).read_bytes())
-        return Path(mark["environment"]) if mark.get("schema") == 1 else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    """Return the environment that a shell is to point to; None when this is no shell of ours."""
+    mark = read_mark(shell)
+    return mark.environment if mark is not None else None
+
+
+def wanted_by(shell: Path, keep_last: int | None = None) -> set[Path]:
+    """Return the environments that a shell needs: its generations, and what its `.pth` leads to at this instant."""
+    mark = read_mark(shell)
+    if mark is None:
+        return set()
+    kept = mark if keep_last is None else mark.keeping(keep_last)
+    pointed = {found for path in _pointers(shell) if (found := _environment_of(path)) is not None}
+    return {mark.environment, *(item.environment for item in kept.generations)} | pointed
+
+
+def is_pointed(shell: Path, receipt: Receipt) -> bool:
+    """Tell whether a shell points to an environment, all of it: the `.pth` is changed last."""
+    environment = Path(receipt.path)
+    line = pointer_line(Path(receipt.site_packages))
+    place = shell / Path(receipt.site_packages).relative_to(environment) / POINTER
+    return shell_target(shell) == environment and _read(place) == line and os.access(shell / "bin" / "python", os.X_OK)
 
 
 def point_shell(layout: Layout, shell: Path, receipt: Receipt) -> None:
     """Make `shell` point to an environment; its former environment stays for the processes that run from it.
 
+    The mark goes first, so that both environments are known to be wanted while the shell is between them; the `.pth`
+    goes last, because it is what counts for a process that starts now.
+
     Raises:
         BusyError: Something that is not ours stands there, and a process runs from it (`foreign-busy`).
     """
-    if os.path.lexists(shell) and shell_target(shell) is None:
-        _move_foreign(layout, shell)
     environment = Path(receipt.path)
+    mark = read_mark(shell)
+    if os.path.lexists(shell) and mark is None:
+        _move_foreign(layout, shell)
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    mark = mark.with_current(environment, now) if mark is not None else new_mark(environment, now)
+    _sweep_beside(shell)
     if not shell.exists():
-        _create(shell, environment, receipt)
-    write_atomically(_site_packages(shell, environment, receipt) / POINTER, pointer_line(Path(receipt.site_packages)))
+        _create(shell, receipt, mark)
+    write_mark(shell, mark)
+    crash.at("shell-mark")
+    _fit_interpreter(shell, environment)
     _link_scripts(shell / "bin", environment / "bin")
-    _write_mark(shell, environment)
+    crash.at("shell-scripts")
+    pointer = _site_packages(shell, receipt) / POINTER
+    write_atomically(pointer, pointer_line(Path(receipt.site_packages)), what="pointer")
+    crash.at("shell-pointed")
 
 
-def _site_packages(root: Path, environment: Path, receipt: Receipt) -> Path:
-    folder = root / Path(receipt.site_packages).relative_to(environment)
+def _site_packages(root: Path, receipt: Receipt) -> Path:
+    folder = root / Path(receipt.site_packages).relative_to(receipt.path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _create(shell: Path, environment: Path, receipt: Receipt) -> None:
-    """Make the venv beside its place and rename it there: half a shell is never found."""
-    attempt = shell.with_name(f".{shell.name}.{os.getpid()}")
-    shutil.rmtree(attempt, ignore_errors=True)
-    attempt.mkdir(parents=True)
+def _pointers(shell: Path) -> Iterator[Path]:
+    yield from shell.glob(f"lib/*/site-packages/{POINTER}")
+
+
+def _environment_of(pointer: Path) -> Path | None:
+    """Return the environment that a shell's `.pth` leads to: `<environment>/lib/<python>/site-packages`."""
+    site_packages = pointed_to(_read(pointer))
+    return Path(site_packages).parents[2] if site_packages and len(Path(site_packages).parents) > 2 else None
+
+
+def _read(path: Path) -> bytes:
     try:
-        shutil.copyfile(environment / "pyvenv.cfg", attempt / "pyvenv.cfg")
-        site_packages = _site_packages(attempt, environment, receipt)
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _create(shell: Path, receipt: Receipt, mark: Mark) -> None:
+    """Make the venv beside its place and rename it there: half a shell is never found."""
+    attempt = shell.with_name(f"{TEMPORARY}{shell.name}")
+    environment = Path(receipt.path)
+    try:
+        (attempt / "bin").mkdir(parents=True)
+        _site_packages(attempt, receipt)
         if (environment / "lib64").is_symlink():
             (attempt / "lib64").symlink_to("lib")
-        (attempt / "bin").mkdir()
-        for entry in (environment / "bin").iterdir():
-            if entry.is_symlink() and entry.name.startswith(("python", "pypy")):
-                (attempt / "bin" / entry.name).symlink_to(entry.readlink())
-        (site_packages / POINTER).write_bytes(pointer_line(Path(receipt.site_packages)))
-        _write_mark(attempt, environment)
+        _fit_interpreter(attempt, environment)
+        write_mark(attempt, mark)
+        crash.at("shell-attempt")
         attempt.rename(shell)
+        crash.at("shell-made")
         sync_folder(shell.parent)
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
 
 
-def _write_mark(shell: Path, environment: Path) -> None:
-    write_atomically(shell / MARK, json.dumps({"schema": 1, "environment": str(environment)}).encode())
+def _fit_interpreter(shell: Path, environment: Path) -> None:
+    """Give the shell the environment's interpreter: the same links, the same pyvenv.cfg."""
+    config = (environment / "pyvenv.cfg").read_bytes()
+    if _read(shell / "pyvenv.cfg") != config:
+        write_atomically(shell / "pyvenv.cfg", config, what="config")
+    bin_folder = shell / "bin"
+    bin_folder.mkdir(exist_ok=True)
+    for entry in (environment / "bin").iterdir():
+        if not entry.is_symlink() or not entry.name.startswith(("python", "pypy")):
+            continue
+        own = bin_folder / entry.name
+        if own.is_symlink() and own.readlink() == entry.readlink():
+            continue
+        fresh = bin_folder / f"{TEMPORARY}{entry.name}"
+        delete(fresh)
+        fresh.symlink_to(entry.readlink())
+        fresh.replace(own)
 
 
 def _link_scripts(bin_folder: Path, target: Path) -> None:
@@ -93,6 +158,22 @@ def _link_scripts(bin_folder: Path, target: Path) -> None:
     for name, script in wanted.items():
         with contextlib.suppress(FileExistsError):
             (bin_folder / name).symlink_to(script)
+
+
+def _sweep_beside(shell: Path) -> None:
+    """Delete what dead processes left beside a shell and in it; its lock is held, so nobody is at work there."""
+    for folder in (shell.parent, shell, shell / "bin", *shell.glob("lib/*/site-packages")):
+        for entry in _entries(folder):
+            mine = folder != shell.parent or entry.name.endswith(shell.name)
+            if mine and entry.name.startswith((TEMPORARY, ASIDE)):
+                delete(entry)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _move_foreign(layout: Layout, path: Path) -> None:
@@ -114,25 +195,16 @@ def _move_foreign(layout: Layout, path: Path) -> None:
         number += 1
         aside = layout.foreign / f"{stem}-{stamp}-{number}"
     path.rename(aside)
-
-
-def running_from(folder: Path) -> tuple[int, ...]:
-    """Return the pids of processes whose program or libraries lie below `folder`; empty where /proc cannot tell."""
-    prefix = f"{folder}{os.sep}".encode()
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            started = (process / "cmdline").read_bytes().split(b"\0", 1)[0]
-            if started.startswith(prefix) or prefix in (process / "maps").read_bytes():
-                found.append(int(process.name))
-    return tuple(sorted(found))
+    crash.at("shell-foreign")
 
 
 def remove_shell(shell: Path, root: Path) -> None:
     """Remove a shell, and the folders above it that it leaves empty."""
-    aside = shell.with_name(f".removed-{os.getpid()}-{shell.name}")
-    shell.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    aside = move_aside(shell)
+    crash.at("shell-aside")
+    if aside is not None:
+        delete(aside)
+    crash.at("shell-removed")
     for folder in shell.parents:
         if folder == root:
             return

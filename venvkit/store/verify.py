@@ -12,7 +12,7 @@ from venvkit.backend.process import Runner
 from venvkit.errors import ProofError
 from venvkit.host.contents import import_names
 from venvkit.host.distribution import Distribution, scan
-from venvkit.plan.planner import Problem
+from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan, Violation
 from venvkit.plan.view import Member, Rules, View, closure, orphans, overlay
 
@@ -34,7 +34,16 @@ _IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
 
 def members(distributions: Iterable[Distribution], *, inherited: bool) -> dict[NormalizedName, Member]:
     """Return distributions as members of a view."""
-    return {item.name: Member(item.name, item.version, item.requires, inherited=inherited) for item in distributions}
+    return {
+        item.name: Member(
+            item.name,
+            item.version,
+            item.requires,
+            inherited=inherited,
+            compiled=any(not tag.endswith("-none-any") for tag in item.tags),
+        )
+        for item in distributions
+    }
 
 
 def prove_view(installed: View, problem: Problem, repaired_roots: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:

@@ -1,0 +1,72 @@
+"""The result of `build`: the model's place, its interpreter, and what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from venvkit.cli.blocks import Block, Line
+from venvkit.cli.places import Place
+from venvkit.cli.planned import PlanView
+from venvkit.environment import Environment
+from venvkit.store.layout import Layout
+from venvkit.store.lease import in_use
+from venvkit.store.receipt import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What `build` gives. `plan` is None where there is no receipt: environments are switched off."""
+
+    place: Place
+    environment: str
+    interpreter: str
+    built: bool
+    plan: PlanView | None
+
+    @classmethod
+    def of(cls, env: Environment, home: str) -> Built:
+        """Return what is shown of a ready environment; `home` is XINFERENCE_HOME."""
+        receipt = env.receipt
+        return cls(
+            place=_place(env, receipt, Layout(Path(home))),
+            environment=str(env.path),
+            interpreter=str(env.python),
+            built=env.built,
+            plan=PlanView.built(receipt) if receipt is not None else None,
+        )
+
+    def data(self) -> object:
+        return {
+            **asdict(self.place),
+            "environment": self.environment,
+            "interpreter": self.interpreter,
+            "built": self.built,
+            "plan": self.plan.data() if self.plan else None,
+        }
+
+    def blocks(self) -> Iterator[Block]:
+        place = self.place
+        if self.plan is None:
+            yield Line(f"{place.model}: environments are switched off; this is the host", "strong")
+        else:
+            how = "built" if self.built else "was there already"
+            engine = "" if place.engine == "default" else f" for {place.engine}"
+            yield Line(f"{place.model}{engine}, Python {place.python}: {how}", "good")
+            yield from self.plan.tables(verb="installed")
+        yield Line(f"interpreter: {self.interpreter}")
+
+
+def _place(env: Environment, receipt: Receipt | None, layout: Layout) -> Place:
+    used = receipt is not None and in_use(layout.lease(receipt.id))
+    return Place(
+        model=env.model,
+        engine=(env.engine or "default").lower(),
+        python=env.version,
+        path=str(env.shell or env.path),
+        key=env.key,
+        state="host" if env.is_host else "ready",
+        size=receipt.size if receipt is not None else 0,
+        in_use=used,
+    )

@@ -1,0 +1,29 @@
+"""`venvkit build MODEL`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from venvkit.cli.options import enable_option, json_option, quiet_option, request_options
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.progress import reporting
+from venvkit.cli.signals import cancellable
+
+
+@click.command("build")
+@click.argument("model")
+@request_options
+@enable_option
+@quiet_option
+@json_option
+def command(model: str, choices: dict[str, Any], enable: bool | None, quiet: bool) -> Outcome:
+    """Build the environment of MODEL, the path of a spec, or find the one that is there."""
+    from venvkit.api import ensure_env
+    from venvkit.cli.built import Built
+    from venvkit.settings import load_settings
+
+    with cancellable() as cancel, reporting(quiet=quiet) as observer:
+        env = ensure_env(model, enable=enable, observer=observer, cancel=cancel, **choices)
+    return Outcome(Built.of(env, load_settings().home))

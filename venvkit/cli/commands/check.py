@@ -1,0 +1,121 @@
+"""`venvkit check [MODEL] [--all]`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from venvkit.backend.process import Runner
+from venvkit.cli.blocks import Block, Column, Line, table
+from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.outcome import Failure, Outcome
+from venvkit.cli.selection import select_or_all, store
+from venvkit.cli.signals import cancellable
+from venvkit.cli.text import counted
+from venvkit.errors import CancelledError, ProofError, VenvkitError
+from venvkit.host.snapshot import HostSnapshot, take_snapshot
+from venvkit.store.check import Finding, check_entry
+from venvkit.store.inventory import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check says of one environment."""
+
+    model: str
+    engine: str
+    python: str
+    ok: bool
+    findings: tuple[Finding, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.model} ({self.engine}, Python {self.python})"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The result of `check`."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def failed(self) -> tuple[Verdict, ...]:
+        return tuple(verdict for verdict in self.verdicts if not verdict.ok)
+
+    def data(self) -> object:
+        return [asdict(verdict) for verdict in self.verdicts]
+
+    def blocks(self) -> Iterator[Block]:
+        if not self.verdicts:
+            yield Line("there is nothing to check")
+        for verdict in self.verdicts:
+            if verdict.ok:
+                yield Line(f"{verdict.label}: proved", "good")
+                continue
+            rows = [(finding.kind, finding.message) for finding in verdict.findings]
+            title = f"{verdict.label}: {counted(len(rows), 'finding')}"
+            yield table(title, (Column("kind", "bad"), Column("what", folds=True)), rows, "bad")
+
+
+@click.command("check")
+@click.argument("model", required=False)
+@engine_option
+@click.option("--all", "everything", is_flag=True, help="Check every environment of the store.")
+@json_option
+def command(model: str | None, engine: str | None, everything: bool) -> Outcome:
+    """Prove the environments of MODEL, a name or the path of a spec, again: host, requirements and files."""
+    with cancellable() as cancel:
+        examiner = _Examiner(cancel)
+        found = select_or_all(store(), model, engine, everything=everything)
+        result = Verdicts(tuple(examiner.examine(entry) for entry in found))
+    if not result.failed:
+        return Outcome(result)
+    error = ProofError(
+        f"{counted(len(result.failed), 'environment')} of {len(result.verdicts)} not proved",
+        where=", ".join(verdict.label for verdict in result.failed),
+        remedy="`venvkit build` makes a new one from the spec",
+    )
+    return Outcome(result, Failure.of(error))
+
+
+class _Examiner:
+    """Checks entries, and looks at each host once, as it is now."""
+
+    def __init__(self, cancel: threading.Event) -> None:
+        self._cancel = cancel
+        self._runner = Runner(cancel=cancel)
+        self._hosts: dict[str, HostSnapshot | Finding] = {}
+
+    def examine(self, entry: Entry) -> Verdict:
+        """Check one entry.
+
+        Raises:
+            CancelledError: The user wants to stop.
+        """
+        if self._cancel.is_set():
+            raise CancelledError("cancelled between two checks")
+        findings = self._findings(entry)
+        return Verdict(entry.model, entry.engine, entry.python, not findings, findings)
+
+    def _findings(self, entry: Entry) -> tuple[Finding, ...]:
+        host_python = entry.receipt.host_python if entry.receipt is not None else ""
+        if not host_python:
+            return check_entry(entry, None)
+        host = self._hosts.get(host_python)
+        if host is None:
+            host = self._hosts[host_python] = self._look_at(host_python)
+        return (host,) if isinstance(host, Finding) else check_entry(entry, host)
+
+    def _look_at(self, python: str) -> HostSnapshot | Finding:
+        """Return the host as it is now; one that is gone or does not start any more is a finding."""
+        try:
+            return take_snapshot(python, runner=self._runner, cache_dir=None, environ=dict(os.environ))
+        except CancelledError:
+            raise
+        except VenvkitError as error:
+            return Finding("host-changed", f"{python}: {error.message}")

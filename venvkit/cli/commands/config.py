@@ -1,0 +1,72 @@
+"""`venvkit config`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from venvkit.cli.blocks import Block, Cell, Column, table
+from venvkit.cli.options import json_option
+from venvkit.cli.outcome import Outcome
+from venvkit.settings import Setting, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A variable as it may be shown."""
+
+    name: str
+    value: str
+    default: str
+    origin: str
+    acts: bool
+    meaning: str
+    fault: str
+
+    @classmethod
+    def of(cls, setting: Setting) -> Shown:
+        """Return what is shown of a setting."""
+        known = setting.variable
+        return cls(known.name, setting.shown, known.default, setting.origin, known.acts, known.meaning, setting.fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The result of `config`."""
+
+    variables: tuple[Shown, ...]
+
+    def data(self) -> object:
+        return [asdict(item) for item in self.variables]
+
+    def blocks(self) -> Iterator[Block]:
+        yield self._table("venvkit acts on", acts=True)
+        yield self._table("only shown: they belong to the server", acts=False)
+
+    def _table(self, title: str, *, acts: bool) -> Block:
+        columns = (
+            Column("variable"),
+            Column("value", "strong", folds=True),
+            Column("origin"),
+            Column("meaning", "quiet", below=True),
+        )
+        rows = [
+            (
+                item.name,
+                Cell(f"{item.value} (not valid)", "bad") if item.fault else item.value or Cell("-", "quiet"),
+                Cell(item.origin, "quiet" if item.origin == "default" else "version"),
+                item.fault or item.meaning,
+            )
+            for item in self.variables
+            if item.acts is acts
+        ]
+        return table(title, columns, rows)
+
+
+@click.command("config")
+@json_option
+def command() -> Outcome:
+    """List all variables with their values, where these come from, and what they mean."""
+    return Outcome(Configuration(tuple(Shown.of(setting) for setting in load_settings().explain())))

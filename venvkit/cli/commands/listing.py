@@ -1,0 +1,25 @@
+"""`venvkit list [MODEL]`."""
+
+from __future__ import annotations
+
+import click
+
+from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.places import Place, Places
+from venvkit.cli.selection import select, store
+from venvkit.store.inventory import entries
+
+
+@click.command("list")
+@click.argument("model", required=False)
+@engine_option
+@json_option
+def command(model: str | None, engine: str | None) -> Outcome:
+    """List the models of the store, or the environments of MODEL, a name or the path of a spec."""
+    layout = store()
+    found = select(layout, model, engine) if model is not None else tuple(entries(layout))
+    if engine is not None:
+        found = tuple(entry for entry in found if entry.engine == engine.lower())
+    places = tuple(Place.of(entry) for entry in found)
+    return Outcome(Places(layout.root, places, tuple(entry.problem for entry in found)))

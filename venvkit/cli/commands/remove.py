@@ -1,0 +1,75 @@
+"""`venvkit remove MODEL`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from venvkit.cli.blocks import Block, Line
+from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.outcome import Failure, Outcome
+from venvkit.cli.places import Place
+from venvkit.cli.selection import select_or_all, store
+from venvkit.cli.text import size
+from venvkit.errors import BusyError
+from venvkit.store.remove import remove_entry
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A place that is no more. `environment_removed` is false where another model uses the environment."""
+
+    place: Place
+    environment_removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The result of `remove`."""
+
+    removed: tuple[Removed, ...]
+
+    def data(self) -> object:
+        return [{**asdict(item.place), "environment_removed": item.environment_removed} for item in self.removed]
+
+    def blocks(self) -> Iterator[Block]:
+        if not self.removed:
+            yield Line("nothing was removed")
+        for item in self.removed:
+            place = item.place
+            freed = f", {size(place.size)} freed" if item.environment_removed else ", its environment is still used"
+            yield Line(f"removed {place.model} ({place.engine}, Python {place.python}){freed}")
+
+
+@click.command("remove")
+@click.argument("model", required=False)
+@engine_option
+@click.option("--all", "everything", is_flag=True, help="Remove every environment of the store.")
+@json_option
+def command(model: str | None, engine: str | None, everything: bool) -> Outcome:
+    """Remove the environments of MODEL, a name or the path of a spec; one that is in use stays."""
+    layout = store()
+    removed: list[Removed] = []
+    busy: list[BusyError] = []
+    for entry in select_or_all(layout, model, engine, everything=everything):
+        try:
+            removed.append(Removed(Place.of(entry), remove_entry(layout, entry)))
+        except BusyError as error:
+            busy.append(error)
+    layout.prune_empty()
+    return Outcome(Removal(tuple(removed)), _failure(busy))
+
+
+def _failure(busy: list[BusyError]) -> Failure | None:
+    if len(busy) < 2:
+        return Failure.of(busy[0]) if busy else None
+    return Failure.of(
+        BusyError(
+            f"{len(busy)} environments are in use",
+            code="in-use",
+            remedy="end those processes first",
+            details=tuple(f"{error.where}: {error.message}" for error in busy),
+        )
+    )

@@ -1,0 +1,40 @@
+"""`venvkit run MODEL -- COMMAND...`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from venvkit.cli.options import enable_option, quiet_option, request_options
+from venvkit.cli.progress import reporting
+from venvkit.cli.signals import attend, cancellable
+from venvkit.errors import CancelledError, UsageError
+
+
+@click.command("run")
+@click.argument("model")
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@request_options
+@enable_option
+@quiet_option
+def command(model: str, argv: tuple[str, ...], choices: dict[str, Any], enable: bool | None, quiet: bool) -> int:
+    """Run COMMAND in the environment of MODEL, the path of a spec; what is missing is built first.
+
+    The command has standard input, output and error to itself, and its exit status becomes ours (128 + n when
+    signal n ends it).
+    """
+    from venvkit.api import ensure_env
+
+    if not argv:
+        raise UsageError(
+            "there is no command to run",
+            code="command-missing",
+            where="venvkit run",
+            remedy="put it after two dashes: venvkit run MODEL -- python -c 'print(1)'",
+        )
+    with cancellable() as cancel, reporting(quiet=quiet) as observer:
+        env = ensure_env(model, enable=enable, observer=observer, cancel=cancel, **choices)
+    if cancel.is_set():
+        raise CancelledError("cancelled before the command was started")
+    return attend(lambda: env.popen(argv))

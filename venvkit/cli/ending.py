@@ -1,0 +1,72 @@
+"""How the process ends: an outcome or an exception becomes output and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+
+from venvkit.cli.outcome import Failure, Outcome
+from venvkit.cli.output import write_json, write_text
+from venvkit.cli.text import masked
+from venvkit.errors import CancelledError, MachineError, VenvkitError
+
+if TYPE_CHECKING:
+    from venvkit.cli.app import Session
+
+
+def finish(session: Session, ended: object) -> int:
+    """Write what a command ended with, an outcome or an exception, and return the exit status for it."""
+    outcome = ended if isinstance(ended, Outcome) else Outcome(failure=_failure(ended, session))
+    try:
+        if session.json:
+            write_json(session.command, outcome)
+        else:
+            write_text(outcome)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the result cannot be delivered
+        return _undelivered(error, session) if outcome.failure is None else outcome.status
+    return outcome.status
+
+
+def _undelivered(error: BaseException, session: Session) -> int:
+    """Return the exit status when standard output took no result: its reader has gone, or its disk is full."""
+    if isinstance(error, OSError):
+        # What is still in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 1
+        error = MachineError(f"the result cannot be written: {error.strerror or error}", code="output")
+    failure = _failure(error, session)
+    write_text(Outcome(failure=failure))
+    return failure.status
+
+
+def _failure(error: object, session: Session) -> Failure:
+    assert isinstance(error, BaseException)
+    if session.traceback:
+        _show_traceback(error)
+    if isinstance(error, VenvkitError):
+        return Failure.of(error)
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return Failure.of(CancelledError("interrupted"))
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    where = f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last is not None else ""
+    remedy = f"`venvkit --traceback {session.command} ...` shows the whole traceback; please report it"
+    return Failure("unexpected", f"{type(error).__name__}: {error}", where, remedy, (), 1)
+
+
+def _show_traceback(error: BaseException) -> None:
+    sys.stderr.write(masked("".join(traceback.format_exception(error))))
+
+
+def _usage(error: click.ClickException) -> Failure:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "venvkit"
+    return Failure("usage", error.format_message(), path, f"`{path} --help` shows what is accepted", (), 2)

@@ -1,0 +1,58 @@
+"""From MODEL on the command line, a name or a spec's path, to its places in the store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from venvkit.errors import UsageError
+from venvkit.settings import load_settings
+from venvkit.store.inventory import Entry, entries, find_entries
+from venvkit.store.layout import Layout
+
+
+def store() -> Layout:
+    """Return the store that the settings name.
+
+    Raises:
+        SettingError: A variable is malformed.
+    """
+    return Layout(Path(load_settings().home))
+
+
+def is_path(model: str) -> bool:
+    """Tell whether MODEL is the path of a spec: it has a separator, or the suffix of one."""
+    return os.sep in model or model.endswith((".json", ".toml"))
+
+
+def select(layout: Layout, model: str, engine: str | None) -> tuple[Entry, ...]:
+    """Return the places of a model, or of all models in a spec's file.
+
+    Raises:
+        UsageError: There are none (`model-not-built`), or the spec is faulty.
+    """
+    return tuple(entry for name in _names(model) for entry in find_entries(layout, name, engine))
+
+
+def select_or_all(layout: Layout, model: str | None, engine: str | None, *, everything: bool) -> tuple[Entry, ...]:
+    """Return the places of a model, or with `everything` all that venvkit made.
+
+    Raises:
+        UsageError: Neither or both are asked for (`model-missing`), or the model has no place.
+    """
+    if (model is None) is not everything:
+        raise UsageError(
+            "name a model, or give --all, and not both", code="model-missing", remedy="`venvkit list` shows the models"
+        )
+    if model is not None:
+        return select(layout, model, engine)
+    ours = (entry for entry in entries(layout) if entry.state != "foreign")
+    return tuple(entry for entry in ours if engine is None or entry.engine == engine.lower())
+
+
+def _names(model: str) -> tuple[str, ...]:
+    if not is_path(model):
+        return (model,)
+    from venvkit.spec.model import load_specs
+
+    return tuple(dict.fromkeys(spec.name for spec in load_specs(model)))

@@ -1,0 +1,160 @@
+"""Questions to a finished plan: why is this here, why was it not inherited, what differs between two plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from venvkit.plan.problem import Problem
+from venvkit.plan.requires import active_requires, parse_requires, required_name, satisfied
+from venvkit.plan.values import Installed, Plan
+from venvkit.plan.view import Member, overlay
+
+Status = Literal["installed", "inherited", "visible", "excluded", "absent"]
+Cause = Literal["missing", "version", "build", "held", "repaired", "hidden", "chosen", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The answer to "why is NAME here?".
+
+    Args:
+        status: `installed` into the child; `inherited` from the host; `visible` on the host without being needed;
+            `excluded` by the request; `absent` altogether.
+        version: What the child sees; None when it sees none.
+        host_version: What the host has; None when it has none.
+        reason: The shortest chain from the model.
+        required_by: Every requirement of the view that speaks of it, as `NAME==VERSION requires LINE`.
+        cause: Why it was not inherited: `missing` on the host; the host's `version` does not satisfy; another `build`
+            is asked for by address; `held` or `repaired` for another distribution; `hidden` by the request's levers;
+            `chosen` where the resolver had to, for no single requirement; empty when it is inherited.
+        explanation: The cause in one sentence.
+    """
+
+    name: NormalizedName
+    status: Status
+    version: str | None
+    host_version: str | None
+    reason: tuple[str, ...]
+    required_by: tuple[str, ...]
+    cause: Cause
+    explanation: str
+
+
+def why(plan: Plan, problem: Problem, name: str) -> Why:
+    """Explain one distribution of a plan, or its absence."""
+    wanted = canonicalize_name(name)
+    installed = {item.name: item for item in plan.install}
+    chains = {item.name: item.reason for item in plan.install}
+    chains.update((item.name, item.reason) for item in plan.inherit)
+    view = overlay(
+        problem.host,
+        (Member(item.name, item.version, item.description.requires, inherited=False) for item in plan.install),
+    )
+    member, on_host = view.get(wanted), problem.host.get(wanted)
+    asks = _asks(wanted, view, chains, problem)
+    cause, explanation = _cause(wanted, installed.get(wanted), plan, problem, asks)
+    return Why(
+        name=wanted,
+        status=_status(wanted, plan, problem, member),
+        version=member.version if member else None,
+        host_version=on_host.version if on_host else None,
+        reason=chains.get(wanted, ()),
+        required_by=tuple(f"{source} requires {line}" for source, line in asks),
+        cause=cause,
+        explanation=explanation,
+    )
+
+
+def _status(name: NormalizedName, plan: Plan, problem: Problem, member: Member | None) -> Status:
+    if any(item.name == name for item in plan.install):
+        return "installed"
+    if any(item.name == name for item in plan.inherit):
+        return "inherited"
+    if name in {canonicalize_name(item) for item in problem.excludes}:
+        return "excluded"
+    return "visible" if member else "absent"
+
+
+def _asks(
+    name: NormalizedName,
+    view: Mapping[NormalizedName, Member],
+    chains: Mapping[NormalizedName, object],
+    problem: Problem,
+) -> list[tuple[str, str]]:
+    """Return who asks for a name: the request's roots, then the distributions that the request reaches."""
+    found = [(root.origin, root.line) for root in problem.roots if root.name == name]
+    extras = frozenset({extra for member in view.values() for extra in _extras_asked(member)})
+    for other in sorted(chains):
+        member = view.get(other)
+        if member is None:
+            continue
+        lines = tuple(line for line in member.requires or () if required_name(line) == name)
+        found += [(member.label, line) for line, _ in active_requires(lines, extras, problem.environment)]
+    return found
+
+
+def _extras_asked(member: Member) -> set[str]:
+    lines = (line for line in member.requires or () if "[" in line.split(";", 1)[0])
+    return {
+        canonicalize_name(extra)
+        for line in lines
+        if (parsed := parse_requires(line)) is not None
+        for extra in parsed.extras
+    }
+
+
+def _cause(
+    name: NormalizedName, item: Installed | None, plan: Plan, problem: Problem, asks: list[tuple[str, str]]
+) -> tuple[Cause, str]:
+    if item is None:
+        return "", ""
+    host = problem.host.get(name)
+    if host is None:
+        return "missing", "the host has none"
+    if name in problem.hidden:
+        return "hidden", f"the host's {host.version} may not satisfy this request"
+    for repair in plan.repaired:
+        if repair.name == name:
+            return "repaired", f"the host's {host.version} would be broken: {repair.because}"
+    if item.url is not None:
+        return "build", f"another build is asked for: {item.url}"
+    for source, line in asks:
+        parsed = parse_requires(line)
+        if parsed is not None and not satisfied(parsed, host.version):
+            return "version", f"the host's {host.version} does not satisfy {line} of {source}"
+    for held in plan.held:
+        if required_name(held.requirement) == name:
+            return "held", f"{item.version} keeps {held.distribution} whole, which requires {held.requirement}"
+    return "chosen", f"no solution keeps the host's {host.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One name that differs between two plans; None where a side does not have it. `how` is installed or inherited."""
+
+    name: NormalizedName
+    before: str | None
+    after: str | None
+    how_before: str
+    how_after: str
+
+
+def diff(before: Plan, after: Plan) -> tuple[Change, ...]:
+    """Return what differs between two plans, by name: version, or where the distribution comes from."""
+    first, second = _contents(before), _contents(after)
+    changes = []
+    for name in sorted(first.keys() | second.keys()):
+        old, new = first.get(name, (None, "")), second.get(name, (None, ""))
+        if old != new:
+            changes.append(Change(name, old[0], new[0], old[1], new[1]))
+    return tuple(changes)
+
+
+def _contents(plan: Plan) -> dict[NormalizedName, tuple[str, str]]:
+    found = {item.name: (item.version, "inherited") for item in plan.inherit}
+    found.update({item.name: (item.version, "installed") for item in plan.install})
+    return found

@@ -1,0 +1,75 @@
+"""What a plan follows from: the request's roots, the host, and what bends or bounds the solution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.utils import NormalizedName
+
+from venvkit.plan.abi import NO_FAMILIES, Families
+from venvkit.plan.view import View
+
+Orphans = Literal["hold-repair", "hold", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A requirement of the request: its PEP 508 line without a marker, and where it was written.
+
+    `wish` marks a `#system_NAME#` pin, which is kept when a solution exists and dropped to the bare name otherwise;
+    `bare` a version control address whose distribution name is only guessed; `optional` one that may be missing.
+    """
+
+    name: NormalizedName
+    line: str
+    origin: str
+    wish: bool = False
+    bare: bool = False
+    optional: bool = False
+
+    @property
+    def relaxed(self) -> str:
+        """The line without its pin."""
+        return str(self.name)
+
+    @property
+    def claim(self) -> str:
+        """What must hold in the view: a bare address says nothing that could be compared."""
+        return str(self.name) if self.bare or self.wish else self.line
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything a plan follows from, but for the resolver.
+
+    Args:
+        roots: The request's requirements.
+        host: What the host has, by name; empty when the child does not see it.
+        environment: The PEP 508 marker environment of the child.
+        inherit: Host distributions may satisfy the request; False installs everything that it reaches.
+        orphans: How far to go for host distributions that a shadow would break.
+        protect: Names whose reachable requirements may only be held.
+        no_inherit: Names whose copy on the host must not satisfy the request.
+        families: Rules on binary interfaces.
+        upgrade: Prefer the newest versions to the host's.
+    """
+
+    roots: tuple[Root, ...]
+    host: View
+    environment: Mapping[str, str]
+    inherit: bool = True
+    orphans: Orphans = "hold-repair"
+    protect: frozenset[NormalizedName] = frozenset()
+    constraints: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    no_inherit: frozenset[NormalizedName] = frozenset()
+    families: Families = NO_FAMILIES
+    upgrade: bool = False
+
+    @property
+    def hidden(self) -> frozenset[NormalizedName]:
+        """Host distributions that may not satisfy the request."""
+        return self.no_inherit if self.inherit else frozenset(self.host)

@@ -1,25 +1,21 @@
-"""`ensure_env` where the answer is not there yet: lock, plan, obtain, point the shell, record."""
+"""`ensure_env` where the answer is not there yet: wait for whoever makes it already, else make it.
+
+Of many who ask at once all but one only wait here, so nothing is imported that waiting does not need.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Mapping
+import time
 from pathlib import Path
-from typing import Any
 
 from venvkit.call import Call
 from venvkit.environment import Environment
-from venvkit.errors import MachineError
-from venvkit.events import Observer, PhaseStarted, guarded
-from venvkit.job import Job, open_job, plan_job
-from venvkit.store.assembly import UvAssembly
-from venvkit.store.build import Builder
-from venvkit.store.index import write_entry
-from venvkit.store.integrity import intact
+from venvkit.events import Observer, guarded
+from venvkit.store import crash
 from venvkit.store.layout import Layout
 from venvkit.store.lock import hold
-from venvkit.store.receipt import Receipt
-from venvkit.store.shell import point_shell, shell_target
 from venvkit.warm import read_entry, still_true
 
 
@@ -33,63 +29,44 @@ def provision(call: Call, key: str, observer: Observer | None, cancel: threading
         VenvkitError: Of the class that says why; nothing of the attempt is left behind.
     """
     notify = guarded(observer)
-    job = open_job(call, notify, cancel)
-    layout = Layout(Path(call.settings.home))
+    layout = Layout(Path(call.settings.home), soft=call.settings.lock == "soft")
+    asked = time.time()
     try:
         layout.prepare()
         with hold(
-            layout.request_lock(key), what=f"request for {job.spec.name}", observer=notify, cancel=cancel
+            layout.request_lock(key),
+            what=f"the request for {_label(call)}",
+            observer=notify,
+            cancel=cancel,
+            soft=layout.soft,
         ) as lock:
-            found = None if call.choices["upgrade"] else _known(layout, key, job, waited=lock.waited > 0)
-            return found if found is not None else _provide(layout, key, job, cancel)
+            crash.at("request-locked")
+            if lock.waited:
+                found = _made_meanwhile(layout, key, asked if call.choices["upgrade"] else 0.0)
+                if found is not None:
+                    return found
+            from venvkit.produce import produce
+
+            return produce(layout, call, key, notify, cancel)
     except OSError as error:
-        raise MachineError(
-            f"the store cannot be written: {error.strerror or error}",
-            code="disk",
-            where=str(error.filename or layout.root),
-        ) from error
+        from venvkit.store.disk import disk_error
+
+        raise disk_error(error, layout.root) from error
     finally:
         layout.prune_empty()
 
 
-def _known(layout: Layout, key: str, job: Job, *, waited: bool) -> Environment | None:
-    """Use the recorded answer when what it follows from is the same, though files were touched meanwhile."""
-    entry = read_entry(str(layout.request(key)))
-    if entry is None:
+def _label(call: Call) -> str:
+    spec = call.spec
+    return Path(spec).name if isinstance(spec, (str, os.PathLike)) else spec.name
+
+
+def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | None:
+    """Return what the one that we waited for has made, when it is from after `since` and still true."""
+    path = layout.request(key)
+    try:
+        fresh = path.stat().st_mtime >= since
+    except OSError:
         return None
-    if waited and still_true(entry):
-        return Environment(entry["facts"])
-    if entry["deep"] != job.deep:
-        return None
-    shell = Path(entry["facts"]["shell"])
-    environment = Path(entry["facts"]["path"])
-    receipt = intact(environment)
-    if receipt is None:
-        return None
-    if shell_target(shell) != environment:
-        point_shell(layout, shell, receipt)
-    return Environment(_record(layout, key, job, receipt, shell))
-
-
-def _provide(layout: Layout, key: str, job: Job, cancel: threading.Event | None) -> Environment:
-    planned = plan_job(job)
-    builder = Builder(layout, UvAssembly(job.uv, job.observer), job.runner, job.observer, cancel, job.uv.version)
-    receipt, built = builder.obtain(planned.recipe)
-    shell = layout.shell(job.spec.name, job.request.engine, receipt.interpreter)
-    point_shell(layout, shell, receipt)
-    facts = _record(layout, key, job, receipt, shell)
-    job.observer(PhaseStarted("done", receipt.id))
-    return Environment(facts, built=built)
-
-
-def _record(layout: Layout, key: str, job: Job, receipt: Receipt, shell: Path) -> Mapping[str, Any]:
-    return write_entry(
-        layout,
-        key,
-        receipt,
-        shell,
-        deep=job.deep,
-        watches=job.watches,
-        model=job.spec.name,
-        engine=job.request.engine,
-    )
+    entry = read_entry(str(path)) if fresh else None
+    return Environment(entry["facts"]) if entry is not None and still_true(entry) else None

@@ -1,1 +1,1 @@
-"""Plans the whole of a real server's model catalogue and checks every plan with code that the planner does not share."""
+"""Plans a real server's whole model catalogue and checks every plan with code that the planner does not share."""

@@ -1,4 +1,4 @@
-"""What the harness plans for: the catalogue's wheel, and a host built for the purpose; both kept outside the repository."""
+"""What the harness plans for: the catalogue, and a host built for the purpose; both kept outside the repository."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ class Settings:
         choices: The choices of `plan_env`, engine aside.
         index_url: The index, None for the installer's own.
         warm: Plan each set twice and take the times of the second.
+        uv_config: A configuration file for uv; None lets it read none.
         build_below: Build the sets that download less than so many bytes, and check the real child too.
     """
 
@@ -51,6 +52,7 @@ class Settings:
     choices: dict[str, Any]
     index_url: str | None = None
     warm: bool = False
+    uv_config: str | None = None
     build_below: int = 0
 
 
@@ -70,7 +72,7 @@ def start(settings: Settings) -> None:
     global _worker
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_OURS) or name in _KEPT}
     environ["PIP_CONFIG_FILE"] = os.devnull
-    environ["UV_NO_CONFIG"] = "1"
+    environ |= {"UV_CONFIG_FILE": settings.uv_config} if settings.uv_config else {"UV_NO_CONFIG": "1"}
     environ["XINFERENCE_HOME"] = str(settings.folder / f"home-{os.getpid()}")
     if settings.index_url:
         environ["PIP_INDEX_URL"] = settings.index_url

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from tests.catalogue.planning import Record
 
-# An engine that a set must name, and what an incumbent's resolve of the same catalogue came to.
 _GB = 1e9
 
 
@@ -63,8 +62,7 @@ def _notes(planned: Iterable[Record]) -> list[str]:
     lines = []
     for record in planned:
         for key in ("model_broken", "host_broken", "disagree", "no_reason", "child_broken"):
-            for line in record.get(key, ())[:6]:
-                lines.append(f"{key}: {_label(record)}: {line[:240]}")
+            lines += [f"{key}: {_label(record)}: {line[:240]}" for line in record.get(key, ())[:6]]
     return lines
 
 

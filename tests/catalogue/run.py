@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=choices,
         index_url=index_url(),
         warm=options.warm,
+        uv_config=options.uv_config,
         build_below=int(options.build_below * 1e6),
     )
     done = {} if options.fresh else _read(results, run)
@@ -67,6 +68,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--orphans", choices=("hold-repair", "hold", "report"))
     parser.add_argument("--no-skip-installed", action="store_true", help="inherit nothing")
     parser.add_argument("--warm", action="store_true", help="plan each set twice, take the times of the second")
+    parser.add_argument("--uv-config", metavar="FILE", help="a configuration file for uv, in place of none")
     parser.add_argument("--build-below", type=float, default=0, metavar="MB", help="also build sets that download less")
     parser.add_argument("--workers", type=int, default=2, metavar="N")
     parser.add_argument("--results", metavar="FILE", help="where results are appended and read again")

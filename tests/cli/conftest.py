@@ -60,11 +60,9 @@ def start(home: Path) -> Start:
     """Start a command line in a process of its own."""
 
     def run(*args: str | Path, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-        streams = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         argv = [sys.executable, "-m", "venvkit", *map(str, args)]
-        return subprocess.Popen(
-            argv, cwd=ROOT, text=True, env={**os.environ, **(env or {})}, **{**streams, **options}
-        )
+        return subprocess.Popen(argv, cwd=ROOT, text=True, env={**os.environ, **(env or {})}, **{**streams, **options})
 
     return run
 

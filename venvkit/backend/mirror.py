@@ -7,6 +7,7 @@ interpreters, never looks past one site directory, and would fail on the first f
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.requires import parse_requires
 
 # Part of every mirror's key: raise it when what a mirror holds changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,9 @@ def _write_dist_info(site_packages: Path, item: Distribution) -> None:
         "WHEEL": "\n".join(["Wheel-Version: 1.0", *(f"Tag: {tag}" for tag in item.tags)]) + "\n",
         "INSTALLER": "venvkit\n",
     }
+    # Builds without isolation find their commands by these (setuptools does).
+    with contextlib.suppress(OSError):
+        files["entry_points.txt"] = Path(item.location, "entry_points.txt").read_text(encoding="utf-8")
     if item.direct_url:
         files["direct_url.json"] = _direct_url(item)
     # RECORD lists nothing but this folder: an uninstall removes what it lists.

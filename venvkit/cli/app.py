@@ -19,6 +19,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Show one environment: what is in it and why, its host, its paths."),
     "check": ("check", "Prove environments again, against the host and the files as they are now."),
     "remove": ("remove", "Remove environments that nobody uses."),
+    "history": ("history", "Show the environments that a model had."),
+    "rollback": ("rollback", "Put a former environment of a model in force again."),
+    "gc": ("gc", "Remove what no model wants any more, and what dead processes left."),
     "config": ("config", "List all variables, their values, and where these come from."),
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from venvkit.cli.blocks import Block, Line
 from venvkit.cli.places import Place
@@ -26,11 +25,11 @@ class Built:
     plan: PlanView | None
 
     @classmethod
-    def of(cls, env: Environment, home: str) -> Built:
-        """Return what is shown of a ready environment; `home` is XINFERENCE_HOME."""
+    def of(cls, env: Environment, layout: Layout) -> Built:
+        """Return what is shown of a ready environment."""
         receipt = env.receipt
         return cls(
-            place=_place(env, receipt, Layout(Path(home))),
+            place=_place(env, receipt, layout),
             environment=str(env.path),
             interpreter=str(env.python),
             built=env.built,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from venvkit.cli.blocks import Block, Cell, Column, Line, Table, table
 from venvkit.cli.text import counted, size
 from venvkit.host.distribution import Unreadable
-from venvkit.plan.values import Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
+from venvkit.plan.values import Absent, Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
 from venvkit.store.receipt import Receipt
 
 _REASON = Column("reason", "quiet", folds=True)
@@ -49,6 +49,7 @@ class PlanView:
     repaired: tuple[Repaired, ...]
     broken: tuple[Violation, ...]
     relaxed: tuple[Relaxed, ...]
+    absent: tuple[Absent, ...]
     key: str
     unreadable: tuple[Unreadable, ...]
     download_bytes: int
@@ -66,6 +67,7 @@ class PlanView:
             repaired=plan.repaired,
             broken=plan.broken,
             relaxed=plan.relaxed,
+            absent=plan.absent,
             key=key,
             unreadable=unreadable,
             download_bytes=plan.download_bytes,
@@ -87,6 +89,7 @@ class PlanView:
             self._held_table(),
             self._repaired_table(),
             self._relaxed_table(),
+            self._absent_table(),
             self._broken_table(),
             self._unreadable_table(),
         )
@@ -122,6 +125,11 @@ class PlanView:
         columns = (Column("asked", "strong"), _ON_HOST, _HERE)
         rows = [(item.requirement, item.host_version, item.version) for item in self.relaxed]
         return table("relaxed: pins to the host's version that have no solution", columns, rows)
+
+    def _absent_table(self) -> Table:
+        columns = (Column("asked", "strong"), Column("because", "quiet", folds=True))
+        rows = [(item.requirement, item.reason) for item in self.absent]
+        return table("absent: optional, and without a solution", columns, rows, "warn")
 
     def _broken_table(self) -> Table:
         columns = (Column("distribution", "strong"), Column("requires", folds=True), Column("finds"))

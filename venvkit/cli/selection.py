@@ -17,7 +17,8 @@ def store() -> Layout:
     Raises:
         SettingError: A variable is malformed.
     """
-    return Layout(Path(load_settings().home))
+    settings = load_settings()
+    return Layout(Path(settings.home), soft=settings.lock == "soft")
 
 
 def is_path(model: str) -> bool:

@@ -36,6 +36,17 @@ class Pair:
         wanted = next(row[1] for row in self.rows if _within(row[0], first))
         return Violation(first.label, f"{self.second}{wanted}", second.version)
 
+    def ties(self, host: View) -> Iterator[Violation]:
+        """Yield what each side that the host has asks of the other."""
+        first, second = host.get(self.first), host.get(self.second)
+        if first is None or (second is not None and not self._fit(first, second)):
+            return
+        for row in self.rows:
+            if _within(row[0], first):
+                yield Violation(first.label, f"{self.second}{row[1]}", None)
+                if second is not None:
+                    yield Violation(second.label, f"{self.first}{row[0]}", None)
+
     def _fit(self, first: Member, second: Member) -> bool:
         known = [row for row in self.rows if _within(row[0], first)]
         return not known or any(_within(row[1], second) for row in known)
@@ -47,6 +58,15 @@ class Families:
 
     pairs: tuple[Pair, ...] = ()
     majors: frozenset[NormalizedName] = frozenset()
+
+    def ties(self, host: View, environment: Mapping[str, str]) -> Iterator[Violation]:
+        """Yield what would be violated if the host's side of a rule stayed and the other side moved: told before."""
+        for pair in self.pairs:
+            yield from pair.ties(host)
+        for name in sorted(self.majors & host.keys()):
+            major = Version(host[name].version).major
+            for member in _compiled_against(name, host, environment):
+                yield Violation(member.label, f"{name}=={major}.*", None)
 
     def violations(self, host: View, view: View, environment: Mapping[str, str]) -> Iterator[Violation]:
         """Yield what the metadata's own walk cannot see."""
@@ -64,14 +84,18 @@ NO_FAMILIES = Families()
 def _crossed(name: NormalizedName, host: View, view: View, environment: Mapping[str, str]) -> Iterator[Violation]:
     """Yield the inherited compiled distributions that were built against another major version of `name`."""
     before, after = Version(host[name].version), Version(view[name].version)
-    if before.major == after.major:
-        return
+    if before.major != after.major:
+        for member in _compiled_against(name, view, environment):
+            yield Violation(member.label, f"{name}=={before.major}.*", view[name].version)
+
+
+def _compiled_against(name: NormalizedName, view: View, environment: Mapping[str, str]) -> Iterator[Member]:
     for member in view.values():
         if not (member.inherited and member.compiled):
             continue
         lines = tuple(line for line in member.requires or () if required_name(line) == name)
         if any(True for _ in active_requires(lines, frozenset(), environment)):
-            yield Violation(member.label, f"{name}=={before.major}.*", view[name].version)
+            yield member
 
 
 def _within(specifier: str, member: Member) -> bool:

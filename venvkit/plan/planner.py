@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from packaging.utils import NormalizedName
 
 from venvkit.errors import NoSolutionError
+from venvkit.plan.bounds import Bound
 from venvkit.plan.problem import Problem
 from venvkit.plan.resolver import Resolver
-from venvkit.plan.search import Answer, Search, owner, target
+from venvkit.plan.search import Answer, Search
 from venvkit.plan.values import (
     Absent,
     Description,
@@ -53,19 +54,20 @@ def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
     problem = search.problem
     guarded = sorted(problem.protect & frozenset(problem.host))
     reach = closure(problem.host, [("the server", str(name)) for name in guarded], search.rules).reasons
-    hurt = [item for item in answer.orphans if owner(item) in reach]
+    bounds = {item: Bound.of(item, hidden=False) for item in answer.orphans}
+    hurt = {item: bound for item, bound in bounds.items() if bound.owner in reach}
     if not hurt:
         return
+    given_up = {(bound.label, bound.requirement): reason for bound, reason in search.decisions.given_up.items()}
     details = []
-    for item in hurt:
-        asked = walk.reasons.get(target(item), (f"the resolver chose {target(item)}=={item.found}",))
-        details.append(f"the model: {' > '.join(asked)} (gives {target(item)} {item.found})")
-        details.append(
-            f"the server: {' > '.join((*reach[owner(item)], f'{item.distribution} requires {item.requirement}'))}"
-        )
-        if reason := search.decisions.given_up.get(item):
+    for item, bound in hurt.items():
+        asked = walk.reasons.get(bound.target, (f"the resolver chose {bound.target}=={item.found}",))
+        details.append(f"the model: {' > '.join(asked)} (gives {bound.target} {item.found})")
+        chain = (*reach[bound.owner], f"{item.distribution} requires {item.requirement}")
+        details.append(f"the server: {' > '.join(chain)}")
+        if reason := given_up.get((item.distribution, item.requirement)):
             details.append(f"both together: {reason}")
-    names = ", ".join(sorted({f"{owner(item)} and {target(item)}" for item in hurt}))
+    names = ", ".join(sorted({f"{bound.owner} and {bound.target}" for bound in hurt.values()}))
     raise NoSolutionError(
         f"the request and what is protected cannot both hold: {names}",
         code="protected-conflict",
@@ -77,8 +79,6 @@ def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
 def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Description], walk: Walk) -> Plan:
     host, decisions, view = search.problem.host, search.decisions, answer.view
     chosen = {pin.name for pin in answer.pins}
-    kept = (item for name, items in decisions.mended.items() if name not in chosen for item in items)
-    held = {*decisions.bounds, *kept} - set(answer.orphans)
     opaque = ", ".join(str(pin) for pin in answer.pins if described[pin.name].requires is None)
     unread = (f"required by {opaque or 'the resolution'}, whose metadata cannot be read before the build",)
     return Plan(
@@ -92,10 +92,12 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
             if name not in chosen
         ),
         shadow=tuple(Shadow(pin.name, host[pin.name].version, pin.version) for pin in answer.pins if pin.name in host),
-        held=tuple(Held(item.distribution, item.requirement) for item in sorted(held, key=str)),
+        held=_held(search, answer, chosen),
         repaired=tuple(
-            Repaired(name, host[name].version, view[name].version, str(items[0]))
-            for name, items in sorted(decisions.mended.items())
+            Repaired(
+                name, host[name].version, view[name].version, f"{bounds[0].label} requires {bounds[0].requirement}"
+            )
+            for name, bounds in sorted(decisions.mended.items())
             if name in chosen
         ),
         broken=tuple(dict.fromkeys((*walk.violations, *answer.orphans))),
@@ -109,4 +111,16 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
             for root, reason in sorted(decisions.absent.items(), key=lambda entry: entry[0].name)
         ),
         resolves=decisions.resolves,
+    )
+
+
+def _held(search: Search, answer: Answer, chosen: set[NormalizedName]) -> tuple[Held, ...]:
+    """The bounds that had a say: an upper limit on something that the plan puts in front of the host's copy."""
+    broken = {(item.distribution, item.requirement) for item in answer.orphans}
+    kept = [bound for bounds in search.decisions.mended.values() for bound in bounds]
+    return tuple(
+        Held(bound.label, bound.requirement)
+        for bound in sorted({*search.decisions.bounds, *kept}, key=lambda bound: (bound.label, bound.requirement))
+        if bound.target in chosen and bound.owner not in chosen and bound.limits
+        if (bound.label, bound.requirement) not in broken
     )

@@ -1,28 +1,25 @@
-"""The search: ask, look at what would break, hold or repair it, ask again.
+"""The search: ask with everything held; where that has no solution, loosen what is in the way, and no more.
 
-A host distribution that a shadow would break becomes a requirement of the next question, before all others. The
-resolver prefers what is there: where a solution keeps the host's version, the distribution is held, and where none
-does it gets a fitting version, which is the repair, both in one resolve. Only what may not be repaired, or whose fault
-no metadata shows, is held by a constraint.
-
-Every round takes up something new or gives it up, so the search ends.
+A host distribution that cannot be held becomes a requirement of the next question, before all others. The resolver
+prefers what is there: where a solution keeps the host's version it is held after all, and where none does it gets a
+fitting version, which is the repair. Both take the one question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 
+from venvkit.plan.bounds import Bound, as_constraints, by_owner, host_bounds
 from venvkit.plan.problem import Problem, Root
-from venvkit.plan.requires import parse_requires
 from venvkit.plan.resolver import Resolver, Unsolvable
 from venvkit.plan.values import Pin, Question, Violation
 from venvkit.plan.view import Member, Rules, host_extras, orphans, overlay
 
-# More rounds than any of the catalogue's sets takes; beyond them what is left is reported as broken.
-_MAX_RESOLVES = 12
+# Far beyond what any set of the catalogue takes; what is left then is reported as broken.
+_MAX_RESOLVES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +36,30 @@ class Decisions:
     """What the search has decided.
 
     Args:
-        relaxed: Wishes that are dropped to their bare names.
-        absent: Optional requirements that have no solution, and the resolver's reason.
-        bounds: Violations that a constraint keeps from happening, each with that constraint.
-        mended: Host distributions that are required beside the request, with the violations that asked for it.
+        bounds: What is held.
+        mended: Host distributions that are required beside the request, with the bounds that could not be held.
         rebuilt: Those of `mended` whose host version is no candidate: its fault is not in its metadata.
-        given_up: Violations that nothing can mend, each with the resolver's reason.
+        relaxed: Wishes that are dropped to their bare names.
+        absent: Optional requirements that are left out, with the resolver's reason.
+        given_up: Bounds that nothing can keep or mend, with the resolver's reason.
+        tried: Bounds of what was still broken in an answer, and was taken up again.
     """
 
+    bounds: tuple[Bound, ...] = ()
+    mended: dict[NormalizedName, tuple[Bound, ...]] = field(default_factory=dict)
+    rebuilt: set[NormalizedName] = field(default_factory=set)
     relaxed: set[NormalizedName] = field(default_factory=set)
     absent: dict[Root, str] = field(default_factory=dict)
-    bounds: dict[Violation, str] = field(default_factory=dict)
-    mended: dict[NormalizedName, tuple[Violation, ...]] = field(default_factory=dict)
-    rebuilt: set[NormalizedName] = field(default_factory=set)
-    given_up: dict[Violation, str] = field(default_factory=dict)
+    given_up: dict[Bound, str] = field(default_factory=dict)
+    tried: set[Bound] = field(default_factory=set)
     resolves: int = 0
+
+    def copy(self) -> Decisions:
+        """Return a copy to come back to."""
+        return Decisions(
+            self.bounds, dict(self.mended), set(self.rebuilt), set(self.relaxed), dict(self.absent),
+            dict(self.given_up), set(self.tried), self.resolves,
+        )  # fmt: skip
 
 
 class Search:
@@ -65,6 +71,8 @@ class Search:
         self.rules = Rules.of(problem.environment, problem.overrides, problem.excludes)
         self._resolver = resolver
         self._extras = host_extras(problem.host, problem.environment)
+        if problem.orphans != "report":
+            self.decisions.bounds = host_bounds(problem, self.rules)
 
     def run(self) -> Answer:
         """Search to the end.
@@ -72,16 +80,17 @@ class Search:
         Raises:
             Unsolvable: The request itself has no solution.
         """
-        answer = self._first()
+        self._mend([bound for bound in self.decisions.bounds if any(map(bound.contradicts, self.problem.roots))])
+        answer = self._retighten(self._loosening())
         while self.problem.orphans != "report" and self.decisions.resolves < _MAX_RESOLVES:
-            fresh = [item for item in answer.orphans if item not in self.decisions.given_up]
+            fresh = self._fresh(answer)
             if not fresh:
                 break
-            answer = self._mend(fresh, answer)
+            answer = self._settle(fresh, answer)
         return answer
 
     def roots(self) -> list[tuple[str, str]]:
-        """Return what must hold in the answer's view, as (origin, line): the request's, then the repairs'."""
+        """Return what must hold in the answer's view, as (origin, line): the request's, then what was mended."""
         relaxed, absent = self.decisions.relaxed, self.decisions.absent
         asked = [
             (root.origin, root.line if root.wish and root.name not in relaxed else root.claim)
@@ -89,8 +98,8 @@ class Search:
             if root not in absent
         ]
         return asked + [
-            (f"kept whole: {items[0].distribution}", self._with_extras(name))
-            for name, items in sorted(self.decisions.mended.items())
+            (f"kept whole: {bounds[0].label}", self._with_extras(name))
+            for name, bounds in sorted(self.decisions.mended.items())
         ]
 
     # -- asking ---------------------------------------------------------------------------------------------
@@ -106,7 +115,7 @@ class Search:
         mended = [self._with_extras(name) for name in sorted(decisions.mended)]
         return Question(
             requirements=tuple(dict.fromkeys((*mended, *sorted(lines)))),
-            constraints=tuple(sorted({*problem.constraints, *decisions.bounds.values()})),
+            constraints=(*sorted(problem.constraints), *as_constraints(decisions.bounds)),
             overrides=tuple(sorted(problem.overrides)),
             excludes=tuple(sorted(problem.excludes)),
             hidden=problem.hidden | decisions.rebuilt,
@@ -122,35 +131,79 @@ class Search:
         families = self.problem.families.violations(host, view, self.problem.environment)
         return Answer(pins, view, tuple(dict.fromkeys((*broken, *families))))
 
-    def _first(self) -> Answer:
-        """Resolve the request; what is optional or a wish gives way where it stands in the way, and no other."""
+    # -- loosening ------------------------------------------------------------------------------------------
+
+    def _loosening(self) -> Answer:
+        """Ask, and loosen what is in the way: first what the resolver's reason speaks of, the protected last."""
+        steps: list[Callable[[Unsolvable], bool]] = [
+            self._loosen_mentioned,
+            self._loosen_mentioned,
+            self._loosen_all,
+            self._drop_optional,
+            self._give_up_mending,
+            self._give_up_bounds,
+        ]
         while True:
             try:
-                return self._relaxing()
+                return self._ask()
             except Unsolvable as error:
-                droppable = [root for root in self.problem.roots if root.optional and root not in self.decisions.absent]
-                dropped = [root for root in droppable if root.name in error.mentions] or droppable
-                if not dropped:
+                while steps and not steps[0](error):
+                    steps.pop(0)
+                if not steps:
                     raise
-                self.decisions.absent.update((root, error.details[0] if error.details else "") for root in dropped)
-                self.decisions.relaxed.clear()
+                steps.pop(0)
 
-    def _relaxing(self) -> Answer:
-        try:
-            return self._ask()
-        except Unsolvable as error:
-            wishes = {root.name for root in self.problem.roots if root.wish and root.line != root.relaxed}
-            if not wishes:
-                raise
-            self.decisions.relaxed = (wishes & error.mentions) or set(wishes)
-        try:
-            answer = self._ask()
-        except Unsolvable:
-            if self.decisions.relaxed == wishes:
-                raise
-            self.decisions.relaxed = set(wishes)
-            answer = self._ask()
-        return self._retighten(answer)
+    def _loosen_mentioned(self, error: Unsolvable) -> bool:
+        wishes = (self._wishes() & error.mentions) - self.decisions.relaxed
+        self.decisions.relaxed |= wishes
+        return self._mend([bound for bound in self._free() if bound.target in error.mentions]) or bool(wishes)
+
+    def _loosen_all(self, _: Unsolvable) -> bool:
+        wishes = self._wishes() - self.decisions.relaxed
+        self.decisions.relaxed |= wishes
+        return self._mend(self._free()) or bool(wishes)
+
+    def _drop_optional(self, error: Unsolvable) -> bool:
+        left = [root for root in self.problem.roots if root.optional and root not in self.decisions.absent]
+        dropped = [root for root in left if root.name in error.mentions] or left
+        self.decisions.absent.update((root, " ".join(error.details)) for root in dropped)
+        return bool(dropped)
+
+    def _give_up_mending(self, error: Unsolvable) -> bool:
+        decisions = self.decisions
+        lost = [bound for bounds in decisions.mended.values() for bound in bounds]
+        decisions.given_up.update((bound, " ".join(error.details)) for bound in lost)
+        decisions.mended.clear()
+        decisions.rebuilt.clear()
+        return bool(lost)
+
+    def _give_up_bounds(self, error: Unsolvable) -> bool:
+        lost = self.decisions.bounds
+        self.decisions.given_up.update((bound, " ".join(error.details)) for bound in lost)
+        self.decisions.bounds = ()
+        return bool(lost)
+
+    def _wishes(self) -> set[NormalizedName]:
+        return {root.name for root in self.problem.roots if root.wish and root.line != root.relaxed}
+
+    def _free(self) -> list[Bound]:
+        """The bounds that may be let go, because their owners may be repaired."""
+        if self.problem.orphans != "hold-repair":
+            return []
+        return [bound for bound in self.decisions.bounds if bound.owner not in self.problem.protect]
+
+    def _mend(self, bounds: list[Bound]) -> bool:
+        """Let go of bounds and require their owners instead; False when none of them may be let go."""
+        decisions = self.decisions
+        free = set(self._free())
+        chosen = by_owner(bound for bound in bounds if bound in free)
+        for name, lost in chosen.items():
+            decisions.mended[name] = (*decisions.mended.get(name, ()), *lost)
+            if any(bound.hidden and any(map(bound.contradicts, self.problem.roots)) for bound in lost):
+                decisions.rebuilt.add(name)
+        # Where the owner stays its requirements hold by themselves, and where it moves they are moot.
+        decisions.bounds = tuple(bound for bound in decisions.bounds if bound.owner not in chosen)
+        return bool(chosen)
 
     def _retighten(self, answer: Answer) -> Answer:
         """Pin again each relaxed wish that a solution can keep: only what is really in the conflict stays relaxed."""
@@ -167,103 +220,67 @@ class Search:
     def _changed_wishes(self, answer: Answer) -> set[NormalizedName]:
         return {pin.name for pin in answer.pins} & self.decisions.relaxed
 
-    # -- mending --------------------------------------------------------------------------------------------
+    # -- what is left ---------------------------------------------------------------------------------------
 
-    def _mend(self, fresh: list[Violation], before: Answer) -> Answer:
-        """Take up what a shadow would break; where all of it together has no solution, what can be, one by one."""
-        new = [item for item in fresh if self._take_up(item)]
-        if not new:
-            return before
-        try:
-            return self._ask()
-        except Unsolvable as error:
-            reason = " ".join(error.details)
-            if self._rebuild([item for item in new if target(item) in error.mentions] or new):
-                try:
-                    return self._ask()
-                except Unsolvable as second:
-                    reason = " ".join(second.details)
-        for item in new:
-            self._put_down(item)
-        if len(new) == 1:
-            self.decisions.given_up[new[0]] = reason
-            return before
+    def _fresh(self, answer: Answer) -> list[Bound]:
+        """What is broken in an answer and was not taken up alone: binary interfaces, what was given up in bulk."""
+        bounds = (Bound.of(item, hidden=self._hidden_fault(item)) for item in answer.orphans)
+        return [bound for bound in bounds if bound not in self.decisions.tried]
+
+    def _settle(self, fresh: list[Bound], before: Answer) -> Answer:
+        """Hold what is still broken, else repair it, all at once; where that has no solution, one by one."""
+        self.decisions.tried.update(fresh)
+        answer = self._attempt(fresh, self._hold) or self._attempt(fresh, self._repair)
+        if answer is not None or len(fresh) == 1:
+            return answer or before
         answer = before
-        for item in new:
-            answer = self._alone(item, answer)
+        for bound in fresh:
+            if self.decisions.resolves >= _MAX_RESOLVES:
+                break
+            answer = self._attempt([bound], self._hold) or self._attempt([bound], self._repair) or answer
         return answer
 
-    def _alone(self, item: Violation, before: Answer) -> Answer:
-        """Mend one violation on top of what is mended already, or give it up."""
-        if owner(item) in self.decisions.mended:
-            return before
-        self._take_up(item)
-        while True:
+    def _attempt(self, bounds: list[Bound], change: Callable[[list[Bound]], bool]) -> Answer | None:
+        """Ask with a change of the decisions; None, and the decisions as before, when it brings no solution."""
+        saved = self.decisions.copy()
+        if change(bounds):
             try:
-                return self._ask()
+                answer = self._ask()
             except Unsolvable as error:
-                if not self._rebuild([item]):
-                    self._put_down(item)
-                    self.decisions.given_up[item] = " ".join(error.details)
-                    return before
+                saved.resolves = self.decisions.resolves
+                saved.given_up.update((bound, " ".join(error.details)) for bound in bounds)
+            else:
+                for bound in bounds:
+                    self.decisions.given_up.pop(bound, None)
+                return answer
+        self.decisions = saved
+        return None
 
-    def _take_up(self, item: Violation) -> bool:
-        """Decide how to mend a violation; False when that was tried, and it is broken all the same."""
-        decisions, name = self.decisions, owner(item)
-        strict = self.problem.orphans == "hold" or name in self.problem.protect
-        if item in decisions.bounds or item in decisions.mended.get(name, ()):
-            # An override is stronger, or it is a rule that the resolver cannot be told.
-            decisions.given_up[item] = "it is broken although it was bounded"
+    def _hold(self, bounds: list[Bound]) -> bool:
+        fresh = tuple(bound for bound in bounds if bound not in self.decisions.bounds)
+        self.decisions.bounds += fresh
+        return bool(fresh)
+
+    def _repair(self, bounds: list[Bound]) -> bool:
+        decisions, changed = self.decisions, False
+        if self.problem.orphans != "hold-repair":
             return False
-        if strict or self._hidden_fault(item):
-            decisions.bounds[item] = _bound(item)
-        else:
-            decisions.mended[name] = (*decisions.mended.get(name, ()), item)
-        return True
-
-    def _put_down(self, item: Violation) -> None:
-        decisions, name = self.decisions, owner(item)
-        decisions.bounds.pop(item, None)
-        decisions.rebuilt.discard(name)
-        left = tuple(other for other in decisions.mended.pop(name, ()) if other != item)
-        if left:
-            decisions.mended[name] = left
-
-    def _rebuild(self, items: list[Violation]) -> bool:
-        """Turn bounds of binary interfaces into repairs, where that is allowed; False when there is none to turn."""
-        decisions, allowed = self.decisions, self.problem.orphans == "hold-repair"
-        turned = [item for item in items if item in decisions.bounds and allowed and self._hidden_fault(item)]
-        turned = [item for item in turned if owner(item) not in self.problem.protect]
-        for item in turned:
-            del decisions.bounds[item]
-            decisions.mended[owner(item)] = (*decisions.mended.get(owner(item), ()), item)
-            decisions.rebuilt.add(owner(item))
-        return bool(turned)
+        for bound in bounds:
+            name = bound.owner
+            if name in self.problem.protect:
+                continue
+            if name not in decisions.mended or (bound.hidden and name not in decisions.rebuilt):
+                decisions.mended[name] = (*decisions.mended.get(name, ()), bound)
+                decisions.rebuilt |= {name} if bound.hidden else set()
+                changed = True
+        return changed
 
     def _hidden_fault(self, item: Violation) -> bool:
         """Whether a violation is of a binary interface: its owner's metadata does not show it."""
-        member = self.problem.host.get(owner(item))
+        bound = Bound.of(item, hidden=False)
+        member = self.problem.host.get(bound.owner)
         return member is None or item.requirement not in (member.requires or ())
 
     def _with_extras(self, name: NormalizedName) -> str:
         extras = self._extras.get(name)
         return f"{name}[{','.join(sorted(extras))}]" if extras else str(name)
-
-
-def owner(item: Violation) -> NormalizedName:
-    """Return the name of the distribution whose requirement is violated."""
-    return canonicalize_name(item.distribution.partition("==")[0])
-
-
-def target(item: Violation) -> NormalizedName:
-    """Return the name that a violated requirement speaks of."""
-    parsed = parse_requires(item.requirement)
-    assert parsed is not None
-    return canonicalize_name(parsed.name)
-
-
-def _bound(item: Violation) -> str:
-    """Return the constraint that keeps a requirement satisfied."""
-    parsed = parse_requires(item.requirement)
-    assert parsed is not None
-    return f"{canonicalize_name(parsed.name)}{parsed.specifier}"

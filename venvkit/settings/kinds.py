@@ -75,6 +75,21 @@ def number(*, above_zero: bool) -> Kind:
     return Kind("number", "a number above 0" if above_zero else "a number of at least 0", parse)
 
 
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def _bytes(text: str) -> int:
+    number, binary = text.upper().removesuffix("B"), 0
+    if number.endswith("I"):
+        number, binary = number[:-1], 1
+    unit = number[-1:] if number[-1:] in _UNITS else ""
+    digits = number.removesuffix(unit).strip()
+    if not digits.replace(".", "", 1).isdigit() or not digits.isascii() or (binary and not unit):
+        raise ValueError(text)
+    factor = 1024 ** "KMGT".index(unit) * 1024 if binary else _UNITS[unit]
+    return int(float(digits) * factor)
+
+
 def choice(*names: str) -> Kind:
     """Return the kind that accepts exactly one of `names`."""
 
@@ -197,6 +212,7 @@ ROOTS = Kind(
     blank_counts=True,
 )
 INTERPRETER = Kind("interpreter", "a path, or the name of a program on PATH", _interpreter, is_path=True)
+BYTES = Kind("bytes", "a number of bytes, as in `50GB` or `1.5 GiB`", _bytes)
 SIZE = Kind("size", "width and height in pixels, as in `1024*1024`", _size)
 NETWORKS = Kind("networks", _separated("IP addresses or CIDR blocks", ","), _networks, separator=",")
 NAMES = Kind("names", _separated("distribution names", ","), _names, separator=",")

@@ -63,6 +63,8 @@ class Settings:
         orphans: `hold-repair`, `hold` or `report`.
         protect: Names of protected distributions, normalized (PEP 503).
         max_builds: How many builds may run at the same time.
+        max_size: Bytes that all environments together may hold; None without a limit.
+        lock: `flock` or `soft`.
     """
 
     __slots__ = (
@@ -76,7 +78,9 @@ class Settings:
         "find_links_roots",
         "home",
         "host_python",
+        "lock",
         "max_builds",
+        "max_size",
         "model_src",
         "offline",
         "orphans",
@@ -102,6 +106,8 @@ class Settings:
     orphans: str
     protect: tuple[str, ...]
     max_builds: int
+    max_size: int | None
+    lock: str
 
     def __init__(self, levels: Levels, acting: Mapping[str, Setting]) -> None:
         object.__setattr__(self, "_levels", levels)
@@ -170,6 +176,8 @@ _ATTRIBUTES = (
     ("orphans", "VENVKIT_ORPHANS"),
     ("protect", "VENVKIT_PROTECT"),
     ("max_builds", "VENVKIT_MAX_BUILDS"),
+    ("max_size", "VENVKIT_MAX_SIZE"),
+    ("lock", "VENVKIT_LOCK"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from venvkit.settings.kinds import (
     ACCELERATOR,
     BOOL,
+    BYTES,
     INTERPRETER,
     MOMENT,
     NAMES,
@@ -152,6 +153,20 @@ _ACTED_ON = (
         acts=True,
     ),
     Variable("VENVKIT_MAX_BUILDS", "2", whole(1), "How many environments may be built at the same time.", acts=True),
+    Variable(
+        "VENVKIT_MAX_SIZE",
+        "",
+        BYTES,
+        "Bytes that all environments together may hold; after a build the least recently used ones go.",
+        acts=True,
+    ),
+    Variable(
+        "VENVKIT_LOCK",
+        "flock",
+        choice("flock", "soft"),
+        "How the store locks: by the kernel, or by files that exist, for a filesystem without `flock`.",
+        acts=True,
+    ),
 )
 
 _ONLY_SHOWN = (

@@ -18,16 +18,16 @@ from venvkit import __version__
 from venvkit.backend.process import Runner
 from venvkit.events import Observer, PhaseStarted
 from venvkit.host.distribution import Distribution
+from venvkit.store import crash
 from venvkit.store.assembly import Assembly
 from venvkit.store.child import HOOK, hook_source, write_hook
-from venvkit.store import crash
 from venvkit.store.disk import check_space
 from venvkit.store.files import remove_tree
 from venvkit.store.integrity import intact
 from venvkit.store.launchers import write_launchers
 from venvkit.store.layout import KEY_LENGTH, RECEIPT, Layout
-from venvkit.store.libraries import library_folders
 from venvkit.store.lease import Lease, exclusive
+from venvkit.store.libraries import library_folders
 from venvkit.store.lock import HeldLock, hold, hold_any
 from venvkit.store.receipt import (
     SCHEMA,

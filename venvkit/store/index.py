@@ -11,10 +11,11 @@ from typing import Any
 
 from venvkit.canonical import canonical_json
 from venvkit.host.watch import Watch, stat_watch
+from venvkit.store.child import POINTER
 from venvkit.store.files import write_atomically
 from venvkit.store.layout import RECEIPT, Layout
+from venvkit.store.mark import MARK
 from venvkit.store.receipt import Receipt
-from venvkit.store.shell import MARK
 from venvkit.warm import INDEX_SCHEMA
 
 
@@ -37,7 +38,20 @@ def write_entry(
             says that nothing has changed.
         watches: What the request and the host were read from.
     """
-    facts = {
+    facts = facts_of(layout, receipt, shell, model=model, engine=engine)
+    entry = {
+        "schema": INDEX_SCHEMA,
+        "facts": facts,
+        "deep": deep,
+        "watches": [*watches, *own_watches(receipt, shell)],
+    }
+    write_atomically(layout.request(request), canonical_json(entry), what="index")
+    return facts
+
+
+def facts_of(layout: Layout, receipt: Receipt, shell: Path, *, model: str, engine: str | None) -> Mapping[str, Any]:
+    """Return what an `Environment` is made of."""
+    return {
         "model": model,
         "engine": engine,
         "version": receipt.interpreter,
@@ -50,18 +64,10 @@ def write_entry(
         "libraries": list(receipt.libraries),
         "lease": str(layout.lease(receipt.id)),
     }
-    entry = {
-        "schema": INDEX_SCHEMA,
-        "facts": facts,
-        "deep": deep,
-        "watches": [*watches, *_own_watches(receipt, shell)],
-    }
-    write_atomically(layout.request(request), canonical_json(entry))
-    return facts
 
 
-def _own_watches(receipt: Receipt, shell: Path) -> list[Watch]:
-    """What shows that an environment was edited: its top level, its interpreter, its receipt, and the shell."""
+def own_watches(receipt: Receipt, shell: Path) -> list[Watch]:
+    """Return what shows that an environment was edited: its top level, its interpreter, its receipt, and the shell."""
     path = Path(receipt.path)
     places = [
         path / "bin" / "python",
@@ -69,5 +75,6 @@ def _own_watches(receipt: Receipt, shell: Path) -> list[Watch]:
         path / RECEIPT,
         Path(receipt.site_packages),
         shell / MARK,
+        shell / Path(receipt.site_packages).relative_to(path) / POINTER,
     ]
     return [stat_watch(str(place)) for place in places]

@@ -116,6 +116,15 @@ def read_receipt(environment: Path) -> Receipt | None:
     return receipt
 
 
+def is_known(environment: Path) -> bool:
+    """Tell whether an environment may be judged and removed: not when another version of venvkit sealed it."""
+    try:
+        read_receipt(environment)
+    except MachineError as error:
+        return error.code != "receipt-unknown"
+    return True
+
+
 def listing_digest(site_packages: Path) -> str:
     """Digest what lies in a site-packages: its entries and each distribution's RECORD, byte-code aside."""
     with os.scandir(site_packages) as found:

@@ -1,4 +1,4 @@
-"""Removing a model's environment, as long as nobody runs from it."""
+"""Removing a model's shell and the environments that only it wanted, as long as nobody runs from them."""
 
 from __future__ import annotations
 
@@ -7,59 +7,69 @@ import json
 from pathlib import Path
 
 from venvkit.errors import BusyError
-from venvkit.store.files import remove_tree
-from venvkit.store.inventory import Entry, entries
+from venvkit.store.collect import collect_environment, wanted_environments
+from venvkit.store.inventory import Entry
 from venvkit.store.layout import Layout
-from venvkit.store.lease import exclusive, holders
-from venvkit.store.lock import hold
-from venvkit.store.shell import remove_shell, running_from
+from venvkit.store.lease import holders, in_use
+from venvkit.store.lock import attempt
+from venvkit.store.processes import running_from
+from venvkit.store.receipt import is_known
+from venvkit.store.shell import hold_shell, remove_shell, wanted_by
 
 
 def remove_entry(layout: Layout, entry: Entry) -> bool:
-    """Remove a model's shell, and its environment when no other shell points to it.
+    """Remove a model's shell, and each environment that no other shell wants and nobody runs from.
 
     Returns:
-        Whether the environment went too.
+        Whether the environment in force went too.
 
     Raises:
-        BusyError: A process runs from the shell or the environment (`in-use`).
+        BusyError: A process runs from the shell or the environment in force (`in-use`).
     """
-    pids = running_from(entry.path)
-    if pids:
-        raise _busy(entry, pids)
-    environment = entry.environment
-    if environment is None or not environment.exists() or _others(layout, entry):
+    with hold_shell(layout, entry.path) as held:
+        former = wanted_by(entry.path)
+        environment = entry.environment
+        shared = environment is not None and environment in _wanted_by_others(layout, entry.path)
+        pids = running_from(entry.path)
+        if not pids and environment is not None and not shared and in_use(layout.lease(environment.name)):
+            pids = holders(layout.lease(environment.name)) or (0,)
+        if pids:
+            raise _busy(entry, pids)
+        # The index first: an entry may not lead to a shell that is gone.
+        forget(layout, entry.path)
         remove_shell(entry.path, layout.shells)
-        _forget(layout, entry.path)
+        removed = {path for path in former if _collect(layout, path)}
+        held.discard = True
+    return environment in removed
+
+
+def _collect(layout: Layout, environment: Path) -> bool:
+    if not environment.exists() or environment.parent != layout.envs or not is_known(environment):
         return False
-    key = environment.name.rpartition("-")[0]
-    with hold(layout.environment_lock(key), what=f"environment {key}"):
-        lease = layout.lease(environment.name)
-        with exclusive(lease) as alone:
-            if not alone:
-                raise _busy(entry, holders(lease))
-            remove_shell(entry.path, layout.shells)
-            _forget(layout, entry.path)
-            remove_tree(environment)
-            lease.unlink(missing_ok=True)
-    return True
+    return collect_environment(layout, environment, lambda: environment in wanted_environments(layout)) == "removed"
 
 
-def _others(layout: Layout, entry: Entry) -> bool:
-    return any(other.environment == entry.environment and other.path != entry.path for other in entries(layout))
+def _wanted_by_others(layout: Layout, shell: Path) -> set[Path]:
+    others = (path for path in layout.shells.glob("*/*/*") if path != shell)
+    return {environment for path in others for environment in wanted_by(path)}
 
 
-def _forget(layout: Layout, shell: Path) -> None:
-    """Remove the index entries that lead to a shell."""
+def forget(layout: Layout, shell: Path) -> None:
+    """Remove the index entries that lead to a shell, and their locks."""
     for path in layout.requests.glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            if json.loads(path.read_bytes())["facts"]["shell"] == str(shell):
-                path.unlink()
+            if json.loads(path.read_bytes())["facts"]["shell"] != str(shell):
+                continue
+            path.unlink()
+            with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
+                if lock is not None:
+                    lock.discard = True
 
 
 def _busy(entry: Entry, pids: tuple[int, ...]) -> BusyError:
+    named = ", ".join(str(pid) for pid in pids if pid) or "unknown"
     return BusyError(
-        f"{entry.model} is in use by pid {', '.join(map(str, pids)) or 'unknown'}",
+        f"{entry.model} is in use by pid {named}",
         code="in-use",
         where=str(entry.path),
         remedy="end those processes first",

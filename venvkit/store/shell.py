@@ -71,16 +71,18 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt) -> None:
         _move_foreign(layout, shell)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     mark = mark.with_current(environment, now) if mark is not None else new_mark(environment, now)
-    _sweep_beside(shell)
+    sweep_shell(shell)
     if not shell.exists():
         _create(shell, receipt, mark)
-    write_mark(shell, mark)
+    if read_mark(shell) != mark:
+        write_mark(shell, mark)
     crash.at("shell-mark")
     _fit_interpreter(shell, environment)
     _link_scripts(shell / "bin", environment / "bin")
     crash.at("shell-scripts")
-    pointer = _site_packages(shell, receipt) / POINTER
-    write_atomically(pointer, pointer_line(Path(receipt.site_packages)), what="pointer")
+    pointer, line = _site_packages(shell, receipt) / POINTER, pointer_line(Path(receipt.site_packages))
+    if _read(pointer) != line:
+        write_atomically(pointer, line, what="pointer")
     crash.at("shell-pointed")
 
 
@@ -160,7 +162,7 @@ def _link_scripts(bin_folder: Path, target: Path) -> None:
             (bin_folder / name).symlink_to(script)
 
 
-def _sweep_beside(shell: Path) -> None:
+def sweep_shell(shell: Path) -> None:
     """Delete what dead processes left beside a shell and in it; its lock is held, so nobody is at work there."""
     for folder in (shell.parent, shell, shell / "bin", *shell.glob("lib/*/site-packages")):
         for entry in _entries(folder):

@@ -6,9 +6,12 @@ from typing import Any
 
 import click
 
+from venvkit.api import ensure_env
+from venvkit.cli.built import Built
 from venvkit.cli.options import enable_option, json_option, quiet_option, request_options
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.progress import reporting
+from venvkit.cli.selection import store
 from venvkit.cli.signals import cancellable
 
 
@@ -20,10 +23,6 @@ from venvkit.cli.signals import cancellable
 @json_option
 def command(model: str, choices: dict[str, Any], enable: bool | None, quiet: bool) -> Outcome:
     """Build the environment of MODEL, the path of a spec, or find the one that is there."""
-    from venvkit.api import ensure_env
-    from venvkit.cli.built import Built
-    from venvkit.settings import load_settings
-
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         env = ensure_env(model, enable=enable, observer=observer, cancel=cancel, **choices)
-    return Outcome(Built.of(env, load_settings().home))
+    return Outcome(Built.of(env, store()))

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from venvkit.api import ensure_env
 from venvkit.cli.options import enable_option, quiet_option, request_options
 from venvkit.cli.progress import reporting
 from venvkit.cli.signals import attend, cancellable
@@ -24,8 +25,6 @@ def command(model: str, argv: tuple[str, ...], choices: dict[str, Any], enable: 
     The command has standard input, output and error to itself, and its exit status becomes ours (128 + n when
     signal n ends it).
     """
-    from venvkit.api import ensure_env
-
     if not argv:
         raise UsageError(
             "there is no command to run",

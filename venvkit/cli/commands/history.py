@@ -1,0 +1,84 @@
+"""`venvkit history MODEL`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from venvkit.cli.blocks import Block, Cell, Column, Line, table
+from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.selection import select, store
+from venvkit.cli.text import counted
+from venvkit.store.history import Past, history
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The environments that one model had."""
+
+    model: str
+    engine: str
+    python: str
+    path: str
+    generations: tuple[Past, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """The result of `history`."""
+
+    models: tuple[Generations, ...]
+
+    def data(self) -> object:
+        return [
+            {
+                **asdict(item),
+                "generations": [{**asdict(past), "path": str(past.path)} for past in item.generations],
+            }
+            for item in self.models
+        ]
+
+    def blocks(self) -> Iterator[Block]:
+        columns = (
+            Column("environment", "strong"),
+            Column("since"),
+            Column("state"),
+            Column("use"),
+            Column("problem", "bad", folds=True),
+            Column("installed", "quiet", folds=True),
+        )
+        for item in self.models:
+            rows = [
+                (
+                    past.id,
+                    past.since,
+                    Cell("in force", "good") if past.current else Cell("kept", "quiet"),
+                    "in use" if past.in_use else "",
+                    past.problem,
+                    ", ".join(past.installed),
+                )
+                for past in item.generations
+            ]
+            title = f"{item.model} ({item.engine}, Python {item.python}): {counted(len(rows), 'environment')}"
+            yield table(title, columns, rows) if rows else Line(title)
+
+
+@click.command("history")
+@click.argument("model")
+@engine_option
+@json_option
+def command(model: str, engine: str | None) -> Outcome:
+    """Show the environments that MODEL, a name or the path of a spec, had and can go back to."""
+    layout = store()
+    found = (entry for entry in select(layout, model, engine) if entry.state != "foreign")
+    return Outcome(
+        Histories(
+            tuple(
+                Generations(entry.model, entry.engine, entry.python, str(entry.path), history(layout, entry.path))
+                for entry in found
+            )
+        )
+    )

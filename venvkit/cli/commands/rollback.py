@@ -1,0 +1,55 @@
+"""`venvkit rollback MODEL [--to ID]`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from venvkit.cli.blocks import Block, Line
+from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.selection import select, store
+from venvkit.errors import UsageError
+from venvkit.store.history import rollback
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """The result of `rollback`: the ids of what was in force, and of what is now."""
+
+    model: str
+    engine: str
+    python: str
+    path: str
+    former: str
+    environment: str
+
+    def data(self) -> object:
+        return asdict(self)
+
+    def blocks(self) -> Iterator[Block]:
+        yield Line(f"{self.model} ({self.engine}, Python {self.python}): {self.former} -> {self.environment}", "good")
+        yield Line("what runs keeps what it started with; `--upgrade` or a changed request builds anew", "quiet")
+
+
+@click.command("rollback")
+@click.argument("model")
+@click.option("--to", metavar="ID", help="The environment to go back to, or the head of its id; default: the former.")
+@engine_option
+@json_option
+def command(model: str, to: str | None, engine: str | None) -> Outcome:
+    """Put a former environment of MODEL, a name or the path of a spec, in force again."""
+    layout = store()
+    found = [entry for entry in select(layout, model, engine) if entry.state != "foreign"]
+    if len(found) != 1:
+        raise UsageError(
+            f"{model} has {len(found)} environments",
+            code="model-ambiguous",
+            where=", ".join(f"{entry.engine}/{entry.python}" for entry in found),
+            remedy="name one with --engine",
+        )
+    entry = found[0]
+    former, now = rollback(layout, entry.path, to)
+    return Outcome(RolledBack(entry.model, entry.engine, entry.python, str(entry.path), former, now))

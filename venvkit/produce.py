@@ -1,0 +1,144 @@
+"""Making the answer to a call, under its request's lock: look again, plan, obtain, point the shell, record."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from venvkit.call import Call
+from venvkit.environment import Environment
+from venvkit.errors import MachineError, VenvkitError
+from venvkit.events import Observer, PhaseStarted, Warned
+from venvkit.job import Job, open_job, plan_job
+from venvkit.store import crash
+from venvkit.store.assembly import UvAssembly
+from venvkit.store.build import Builder
+from venvkit.store.disk import near_cache
+from venvkit.store.gc import Wish, collect
+from venvkit.store.index import write_entry
+from venvkit.store.integrity import fault, intact
+from venvkit.store.layout import Layout
+from venvkit.store.lease import Lease
+from venvkit.store.receipt import Receipt, read_receipt
+from venvkit.store.recipe import Recipe
+from venvkit.store.shell import hold_shell, is_pointed, point_shell
+from venvkit.warm import read_entry
+
+
+def produce(layout: Layout, call: Call, key: str, observer: Observer, cancel: threading.Event | None) -> Environment:
+    """Return the environment that answers a call, found again or built.
+
+    Raises:
+        VenvkitError: Of the class that says why; the former environment stays in force.
+    """
+    job = open_job(call, observer, cancel)
+    former = read_entry(str(layout.request(key)))
+    if former is not None and not call.choices["upgrade"]:
+        found = _found_again(layout, key, job)
+        if found is not None:
+            return found
+    recipe = plan_job(job).recipe
+    crash.at("planned")
+    if former is not None and not call.choices["upgrade"]:
+        for reason in _reasons(former, recipe):
+            observer(Warned("rebuilt", f"the environment of {job.spec.name} is built anew: {reason}"))
+    environment = _provide(layout, key, job, recipe, cancel)
+    if environment.built and call.settings.max_size is not None:
+        _keep_budget(layout, call.settings.max_size, environment, observer)
+    observer(PhaseStarted("done", environment.path.name))
+    return environment
+
+
+def _found_again(layout: Layout, key: str, job: Job) -> Environment | None:
+    """Use the recorded answer when what it follows from is the same, though files were touched meanwhile.
+
+    The entry is read under the shell's lock: a rollback may have changed it.
+    """
+    entry = read_entry(str(layout.request(key)))
+    if entry is None or entry["deep"] != job.deep:
+        return None
+    shell = Path(entry["facts"]["shell"])
+    with hold_shell(layout, shell, job.observer):
+        entry = read_entry(str(layout.request(key))) or entry
+        environment = Path(entry["facts"]["path"])
+        if not environment.exists():
+            return None
+        with Lease(layout.lease(environment.name)):
+            receipt = intact(environment)
+            if receipt is None:
+                return None
+            if not is_pointed(shell, receipt):
+                point_shell(layout, shell, receipt)
+            return Environment(_record(layout, key, job, receipt, shell))
+
+
+def _provide(layout: Layout, key: str, job: Job, recipe: Recipe, cancel: threading.Event | None) -> Environment:
+    uv, cache = near_cache(job.uv, layout)
+    builder = Builder(
+        layout,
+        UvAssembly(uv, job.observer, cache),
+        job.runner,
+        job.observer,
+        cancel,
+        job.uv.version,
+        job.call.settings.max_builds,
+    )
+    with builder.obtain(recipe) as obtained:
+        receipt = obtained.receipt
+        shell = layout.shell(job.spec.name, job.request.engine, receipt.interpreter)
+        with hold_shell(layout, shell, job.observer):
+            point_shell(layout, shell, receipt)
+            crash.at("pointed")
+            facts = _record(layout, key, job, receipt, shell)
+            crash.at("recorded")
+        return Environment(facts, built=obtained.built)
+
+
+def _record(layout: Layout, key: str, job: Job, receipt: Receipt, shell: Path) -> Mapping[str, Any]:
+    return write_entry(
+        layout,
+        key,
+        receipt,
+        shell,
+        deep=job.deep,
+        watches=job.watches,
+        model=job.spec.name,
+        engine=job.request.engine,
+    )
+
+
+def _reasons(former: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
+    """Say why an environment that was there will not do: what was done to it, or what it relied on changed."""
+    environment = Path(former["facts"]["path"])
+    try:
+        receipt = read_receipt(environment)
+    except MachineError as error:
+        yield error.message
+        return
+    if receipt is None:
+        yield "its receipt is gone" if environment.exists() else "it is gone"
+        return
+    damage = fault(environment, receipt)
+    if damage is not None:
+        yield damage
+    elif receipt.key != recipe.key and recipe.host is not None:
+        for item in receipt.relied:
+            found = recipe.host.find(item.name)
+            if found is None:
+                yield f"{item.name}=={item.version} is gone from the host"
+            elif found.version != item.version:
+                yield f"{item.name} of the host went from {item.version} to {found.version}"
+
+
+def _keep_budget(layout: Layout, most: int, environment: Environment, observer: Observer) -> None:
+    """Hold the store to its size; what cannot be removed is no reason to fail a build that is done."""
+    try:
+        report = collect(layout, Wish(max_size=most, keep=(environment.path.name,)))
+    except (OSError, VenvkitError) as error:
+        observer(Warned("max-size", f"the store was not held to its size: {error}"))
+        return
+    if report.size > most:
+        message = f"the store has {report.size} bytes, more than VENVKIT_MAX_SIZE, and all of it is in use or kept"
+        observer(Warned("max-size", message))

@@ -132,6 +132,7 @@ def _facts(planned: Planned) -> Record:
         "held": [f"{item.distribution}: {item.requirement}" for item in plan.held],
         "repaired": [f"{item.name} {item.host_version} -> {item.version}" for item in plan.repaired],
         "relaxed": [str(item.requirement) for item in plan.relaxed],
+        "absent": [item.requirement for item in plan.absent],
         "broken": [str(item) for item in plan.broken],
         "download": plan.download_bytes,
         "unsized": [str(item.name) for item in plan.install if item.description.size is None],
@@ -175,11 +176,16 @@ def _check(planned: Planned, installed: dict[str, tuple[str, tuple[str, ...]]]) 
 
 
 def _roots(planned: Planned) -> list[tuple[str, str]]:
-    """The request's own lines; a wish that was relaxed, and an address with a guessed name, only ask to be there."""
+    """The request's own lines; a wish that was relaxed, and an address with a guessed name, only ask to be there.
+
+    An optional one that the plan says it left out is not asked for at all.
+    """
     relaxed = {canonicalize_name(item.requirement.partition("==")[0]) for item in planned.plan.relaxed}
+    absent = {item.requirement for item in planned.plan.absent}
     return [
         (item.origin, str(item.name) if item.bare or (item.wish and item.name in relaxed) else str(item))
         for item in planned.job.request.requirements
+        if str(item) not in absent
     ]
 
 

@@ -38,6 +38,7 @@ def _table(records: Sequence[Record], planned: Sequence[Record], expected: int) 
         ("inherited distributions", sum(len(record["inherit"]) for record in planned)),
         ("sets that shadow / hold / repair / relax", " / ".join(
             str(_count(planned, key)) for key in ("shadow", "held", "repaired", "relaxed"))),
+        ("sets that leave out an optional requirement", _count(planned, "absent")),
         ("sets with a source build", _count(planned, "builds")),
         ("sets in at most two resolves", f"{quick} ({_share(quick, len(planned))})"),
         ("resolves", dict(sorted(Counter(record["resolves"] for record in planned).items()))),

@@ -43,17 +43,19 @@ def test_run_refuses(process: Process, spec: Path, home: Path) -> None:
 
 
 TELLS_SIGNALS = """
-import signal, sys, time
+import os, signal, sys, time
 def tell(number, frame):
-    print(signal.Signals(number).name, flush=True)
+    os.write(1, signal.Signals(number).name.encode() + b"\\n")
     sys.exit(5)
 for name in ("SIGTERM", "SIGHUP"):
     signal.signal(getattr(signal, name), tell)
-print("up", signal.getsignal(signal.SIGINT) is signal.default_int_handler, flush=True)
+default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 try:
-    time.sleep(30)
+    os.write(1, b"up %s\\n" % str(default).encode())
+    while True:
+        time.sleep(0.1)
 except KeyboardInterrupt:
-    print("SIGINT", flush=True)
+    os.write(1, b"SIGINT\\n")
     sys.exit(6)
 """
 

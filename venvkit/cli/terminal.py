@@ -14,6 +14,7 @@ from rich.text import Text
 from venvkit.cli.blocks import Block, Cell, Fields, Line, Style, Table, text_of
 from venvkit.cli.text import cells, clean
 
+_GAP = 3
 COLOURS: dict[Style, str] = {
     "plain": "",
     "strong": "bold",
@@ -65,13 +66,17 @@ def _fields(block: Fields) -> RenderableType:
 
 def _with_sentences(page: Console, block: Table) -> None:
     """Draw each row on a line, and its last cell, which no column could hold, on the next."""
-    widths = [max(cells(clean(text_of(row[place]))) for row in block.rows) for place in range(len(block.columns) - 1)]
+    columns = range(len(block.columns) - 1)
+    widths = [max(cells(clean(text_of(row[place]))) for row in block.rows) for place in columns]
+    # One long value may not push its neighbours off the page in every row: it takes the room in its own alone.
+    widths[widths.index(max(widths))] -= max(0, sum(widths) + _GAP * len(widths) + 2 - page.width)
     for row in block.rows:
         line = Text("  ")
         for cell, column, width in zip(row, block.columns, widths, strict=False):
             text = _cell(cell, column.style)
-            text.pad_right(width - text.cell_len + 3)
+            text.pad_right(max(0, width - text.cell_len) + _GAP)
             line.append_text(text)
+        line.rstrip()
         page.print(line, soft_wrap=True)
         page.print(Padding(_cell(row[-1], block.columns[-1].style), (0, 0, 0, 4)))
 

@@ -94,9 +94,7 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
         shadow=tuple(Shadow(pin.name, host[pin.name].version, pin.version) for pin in answer.pins if pin.name in host),
         held=_held(search, answer, chosen),
         repaired=tuple(
-            Repaired(
-                name, host[name].version, view[name].version, f"{bounds[0].label} requires {bounds[0].requirement}"
-            )
+            Repaired(name, host[name].version, view[name].version, str(bounds[0]))
             for name, bounds in sorted(decisions.mended.items())
             if name in chosen
         ),

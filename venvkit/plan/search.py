@@ -111,10 +111,11 @@ class Search:
             for root in problem.roots
             if root not in decisions.absent
         ]
-        # First: of two requirements in conflict, the resolver gives the earlier one its preferred version.
+        # In this order: of two requirements in conflict, the resolver gives the earlier one its preferred version.
+        wishes = sorted(decisions.relaxed)
         mended = [self._with_extras(name) for name in sorted(decisions.mended)]
         return Question(
-            requirements=tuple(dict.fromkeys((*mended, *sorted(lines)))),
+            requirements=tuple(dict.fromkeys((*wishes, *mended, *sorted(lines)))),
             constraints=(*sorted(problem.constraints), *as_constraints(decisions.bounds)),
             overrides=tuple(sorted(problem.overrides)),
             excludes=tuple(sorted(problem.excludes)),
@@ -154,9 +155,16 @@ class Search:
                 steps.pop(0)
 
     def _loosen_mentioned(self, error: Unsolvable) -> bool:
-        wishes = (self._wishes() & error.mentions) - self.decisions.relaxed
+        # A reason speaks of one conflict only. Who has a part in it may move, and with it whatever it asks for.
+        near = [
+            bound
+            for bound in self._free()
+            if bound.target in error.mentions or (bound.owner in error.mentions and not bound.hidden)
+        ]
+        moving = error.mentions | {bound.target for bound in near if bound.owner in error.mentions}
+        wishes = (self._wishes() & moving) - self.decisions.relaxed
         self.decisions.relaxed |= wishes
-        return self._mend([bound for bound in self._free() if bound.target in error.mentions]) or bool(wishes)
+        return self._mend(near) or bool(wishes)
 
     def _loosen_all(self, _: Unsolvable) -> bool:
         wishes = self._wishes() - self.decisions.relaxed
@@ -201,8 +209,11 @@ class Search:
             decisions.mended[name] = (*decisions.mended.get(name, ()), *lost)
             if any(bound.hidden and any(map(bound.contradicts, self.problem.roots)) for bound in lost):
                 decisions.rebuilt.add(name)
-        # Where the owner stays its requirements hold by themselves, and where it moves they are moot.
-        decisions.bounds = tuple(bound for bound in decisions.bounds if bound.owner not in chosen)
+        # Where the owner stays its metadata holds by itself, and where it moves it is moot.
+        gone = {bound for lost in chosen.values() for bound in lost}
+        decisions.bounds = tuple(
+            bound for bound in decisions.bounds if bound not in gone and (bound.hidden or bound.owner not in chosen)
+        )
         return bool(chosen)
 
     def _retighten(self, answer: Answer) -> Answer:

@@ -49,8 +49,8 @@ class Collection:
             rows = [(item.kind, str(item.path), item.why) for item in self.report.removed]
             yield table(f"{counted(len(rows), 'thing')} {verb}", columns, rows)
         if self.report.left:
-            rows = [("left", str(item.path), _why(item.why, item.pids)) for item in self.report.left]
-            yield table(f"{counted(len(rows), 'thing')} left alone", columns, rows)
+            stay = [("left", str(item.path), _why(item.why, item.pids)) for item in self.report.left]
+            yield table(f"{counted(len(stay), 'thing')} left alone", columns, stay)
         if self.cache:
             yield Line(self.cache)
         what = "would be freed" if self.dry_run else "freed"

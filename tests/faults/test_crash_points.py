@@ -1,0 +1,102 @@
+"""Death at every named point, each alone: what worked works, what was asked for comes, and nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.crashing import dies
+from tests.faults.world import World, assert_whole, imported
+from venvkit.store import crash
+from venvkit.store.gc import Wish, collect
+from venvkit.store.history import rollback
+from venvkit.store.inventory import find_entries
+from venvkit.store.remove import remove_entry
+
+BUILD = (
+    "request-locked", "planned", "build-number", "build-lease", "build-created", "build-hook", "build-installed",
+    "build-verified", "receipt-written", "receipt-replaced", "build-sealed", "obtained", "config-written",
+    "config-replaced", "mark-written", "mark-replaced", "shell-attempt", "shell-made", "shell-mark", "shell-scripts",
+    "pointer-written", "pointer-replaced", "shell-pointed", "pointed", "index-written", "index-replaced", "recorded",
+)  # fmt: skip
+UPGRADE = (
+    "build-created", "build-installed", "build-sealed", "obtained", "mark-written", "mark-replaced", "shell-mark",
+    "shell-scripts", "pointer-written", "pointer-replaced", "shell-pointed", "pointed", "index-written", "recorded",
+)  # fmt: skip
+ROLLBACK = ("rollback-indexed", "index-written", "index-replaced", "shell-mark", "pointer-replaced", "shell-pointed")
+REMOVE = ("shell-aside", "shell-removed", "environment-aside", "environment-removed")
+GC = (
+    "tree-aside", "gc-swept", "shell-aside", "gc-shells", "environment-aside", "environment-removed",
+    "gc-environments", "gc-index",
+)  # fmt: skip
+
+
+def test_no_point_is_forgotten() -> None:
+    assert {*BUILD, *UPGRADE, *ROLLBACK, *REMOVE, *GC, "shell-foreign"} == set(crash.POINTS)
+
+
+@pytest.mark.parametrize("point", BUILD)
+def test_while_a_model_is_built(world: World, point: str) -> None:
+    assert dies(point, world.ensure)
+    assert_whole(world)
+
+
+@pytest.mark.parametrize("point", UPGRADE)
+def test_while_a_model_is_changed(world: World, point: str) -> None:
+    world.ensure("1.0")
+    assert dies(point, lambda: world.ensure("2.0"))
+    assert imported(world.shell / "bin" / "python") in ("1.0", "2.0")
+    collect(world.layout, Wish())
+    assert imported(world.shell / "bin" / "python") in ("1.0", "2.0"), "a collection took what the shell points to"
+    assert imported(world.ensure("1.0").python) == "1.0"
+    assert_whole(world, "2.0")
+
+
+@pytest.mark.parametrize("point", ROLLBACK)
+def test_while_a_model_is_rolled_back(world: World, point: str) -> None:
+    world.ensure("1.0")
+    world.ensure("2.0")
+    assert dies(point, lambda: rollback(world.layout, world.shell))
+    assert imported(world.shell / "bin" / "python") in ("1.0", "2.0")
+    answer = imported(world.ensure("2.0").python)
+    assert answer in ("1.0", "2.0")
+    assert imported(world.shell / "bin" / "python") == answer
+    collect(world.layout, Wish())
+    assert imported(world.ensure("2.0").python) == answer
+
+
+@pytest.mark.parametrize("point", REMOVE)
+def test_while_a_model_is_removed(world: World, point: str) -> None:
+    world.ensure("1.0")
+    assert dies(point, lambda: remove_entry(world.layout, find_entries(world.layout, "m")[0]))
+    assert_whole(world)
+
+
+@pytest.mark.parametrize("point", GC)
+def test_while_garbage_is_collected(world: World, point: str) -> None:
+    world.ensure("1.0")
+    world.ensure("2.0")
+    dead = world.layout.envs / f"{'0' * 16}-1"
+    dead.mkdir()
+    everything = Wish(older_than=0.0, keep_last=1)
+    assert dies(
+        point, _swept_twice(world, everything) if point == "tree-aside" else lambda: collect(world.layout, everything)
+    )
+    assert_whole(world)
+
+
+def _swept_twice(world: World, wish: Wish) -> Callable[[], object]:
+    """A build sweeps its own key's rubble by another way than a collection does."""
+    from venvkit.store.build import sweep_rubble
+
+    return lambda: sweep_rubble(world.layout, "0" * 64)
+
+
+def test_while_what_is_not_ours_is_moved_aside(world: World) -> None:
+    world.shell.mkdir(parents=True)
+    (world.shell / "precious").write_text("made by a user")
+    assert dies("shell-foreign", world.ensure)
+    assert [path.read_text() for path in world.layout.foreign.rglob("precious")] == ["made by a user"]
+    assert_whole(world)
+    assert list(world.layout.foreign.rglob("precious"))

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.error
 import urllib.request
@@ -53,7 +54,8 @@ def _read(url: str) -> tuple[str, ...] | None:
     if parts.scheme == "file" and parts.path.endswith(".whl"):
         return _of_wheel(Path(unquote(parts.path)))
     if not parts.path.endswith(".whl"):
-        return _by_pip(url)
+        lines = _by_pip(url)
+        return lines if lines is not None or not parts.path.endswith(".tar.gz") else _of_sdist(url)
     try:
         with urllib.request.urlopen(f"{url}.metadata", timeout=60) as answer:
             return _of_metadata(answer.read())
@@ -115,7 +117,7 @@ def _of_metadata(content: bytes) -> tuple[str, ...]:
 
 
 def _by_pip(url: str) -> tuple[str, ...] | None:
-    """A source distribution says what it requires only when its backend is asked: let pip do that."""
+    """A source distribution says for sure what it requires only when its backend is asked: let pip do that."""
     flags = ["--quiet", "--dry-run", "--no-deps", "--ignore-installed", "--no-input", "--report", "-"]
     environ = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     command = [sys.executable, "-m", "pip", "install", *flags, url]
@@ -125,3 +127,15 @@ def _by_pip(url: str) -> tuple[str, ...] | None:
     except (ValueError, KeyError, IndexError, subprocess.TimeoutExpired):
         return None
     return tuple(report.get("requires_dist") or ())
+
+
+def _of_sdist(url: str) -> tuple[str, ...] | None:
+    """Some backends run only where half of the request is installed; then what was written at release must do."""
+    try:
+        with urllib.request.urlopen(url, timeout=120) as answer:
+            archive = tarfile.open(fileobj=io.BytesIO(answer.read()))  # noqa: SIM115
+        (name,) = [name for name in archive.getnames() if name.count("/") == 1 and name.endswith("/PKG-INFO")]
+        content = archive.extractfile(name)
+        return _of_metadata(content.read()) if content else None
+    except (OSError, ValueError, tarfile.TarError):
+        return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,16 +22,23 @@ from tests.wheelhouse import Wheelhouse
 from venvkit.cli.app import COMMANDS, cli
 
 
+@contextlib.contextmanager
+def running(interpreter: str) -> Iterator[int]:
+    """Run a process of an environment for the block; yields its pid."""
+    argv = [interpreter, "-c", "print('up', flush=True); import time; time.sleep(60)"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "up\n"
+        yield child.pid
+        child.kill()
+
+
 @pytest.fixture
 def busy(spec: Path, invoke: Invoke) -> Iterator[dict[str, Any]]:
     """A built environment that a process runs from."""
     built: dict[str, Any] = document(invoke("build", spec, "--json").stdout)["data"]
-    argv = [built["interpreter"], "-c", "print('up', flush=True); import time; time.sleep(60)"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "up\n"
-        yield {**built, "pid": child.pid}
-        child.kill()
+    with running(built["interpreter"]) as pid:
+        yield {**built, "pid": pid}
 
 
 def test_what_is_in_use_is_told_and_stays(
@@ -52,13 +61,27 @@ def test_what_is_in_use_is_told_and_stays(
     assert [item["model"] for item in document(invoke("list", "--json").stdout)["data"]] == ["hello"]
 
 
-def test_two_in_use_are_both_named(busy: dict[str, Any], invoke: Invoke, write_spec: WriteSpec) -> None:
-    assert invoke("build", write_spec("twin", ["tool"])).exit_code == 0
-    done = invoke("remove", "--all", "--json")
-    # The twin's place goes, for the environment stays with the other; then that one is in use.
+def test_all_that_is_in_use_is_named(
+    busy: dict[str, Any], invoke: Invoke, write_spec: WriteSpec, wheelhouse: Wheelhouse
+) -> None:
+    wheelhouse.add("other", "1.0")
+    second = document(invoke("build", write_spec("second", ["other"]), "--json").stdout)["data"]
+    with running(second["interpreter"]) as pid:
+        done = invoke("remove", "--all", "--json")
     found = document(done.stdout)
-    assert done.exit_code == 6
-    assert [(item["model"], item["environment_removed"]) for item in found["data"]] in ([], [("hello", False)])
+    assert (done.exit_code, found["data"], found["error"]["code"]) == (6, [], "in-use")
+    first, other = found["error"]["details"]
+    assert (busy["path"] in first, str(busy["pid"]) in first) == (True, True)
+    assert (second["path"] in other, str(pid) in other) == (True, True)
+
+
+def test_a_model_whose_environment_another_one_keeps_busy(
+    busy: dict[str, Any], invoke: Invoke, write_spec: WriteSpec
+) -> None:
+    assert invoke("build", write_spec("twin", ["tool"])).exit_code == 0
+    found = document(invoke("remove", "--all", "--json").stdout)
+    assert [(item["model"], item["environment_removed"]) for item in found["data"]] == [("hello", False)]
+    assert "twin is in use" in found["error"]["message"]
 
 
 def test_a_shared_environment_outlives_one_of_its_models(invoke: Invoke, spec: Path, write_spec: WriteSpec) -> None:
@@ -101,7 +124,7 @@ def test_show_finds_what_answers_exactly_these_options(invoke: Invoke, spec: Pat
     invoke("build", spec)
     # The shell leads to another environment now: what it answered before is no more what a launch gets.
     assert document(invoke("show", spec, "--isolated", "--json").stdout)["error"]["code"] == "model-not-built"
-    invoke("remove", "hello")
+    shutil.rmtree(document(invoke("show", spec, "--json").stdout)["data"]["path"])
     assert document(invoke("show", spec, "--json").stdout)["error"]["code"] == "model-not-built"
 
 

@@ -14,9 +14,12 @@ import pytest
 from tests.cli.conftest import ROOT, Invoke, Process, Start, document
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
-from venvkit.cli.blocks import Column, Line, table
+from venvkit.cli.blocks import Block, Cell, Column, Fields, Line, table
 from venvkit.cli.plain import plain_text
+from venvkit.cli.progress import reporting
+from venvkit.cli.terminal import draw
 from venvkit.cli.text import clean, counted, size
+from venvkit.events import Event, InstallProgress, PhaseStarted, Waiting, Warned
 
 
 def test_build_ends_with_the_interpreter(process: Process, spec: Path, home: Path) -> None:
@@ -242,3 +245,62 @@ def test_plain_tables_align_wide_characters_and_drop_empty_columns() -> None:
     columns = (Column("name"), Column("none"), Column("count", right=True))
     page = plain_text([Line("top"), table("models", columns, [("模型", "", "1"), ("ab", "", "12345678")])])
     assert page == "top\n\nmodels\n  name     count\n  模型         1\n  ab    12345678\n"
+
+
+def test_a_drawn_page_holds_what_the_plain_one_does(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/srv/" + "x" * 90
+    page: list[Block] = [
+        Line("top", "good"),
+        Fields((("host", path), ("key", "k\x1b")), title="facts"),
+        table("models", (Column("name", "strong"), Column("size", right=True)), [("ab", Cell("12", "bad"))]),
+        table(
+            "set",
+            (Column("name"), Column("value"), Column("why", below=True)),
+            [("A", path, "why a"), ("B", "1", "why b")],
+        ),
+    ]
+    draw(sys.stdout, page)
+    drawn = capsys.readouterr().out.splitlines()
+    assert drawn[0] == "top"
+    assert drawn[2] == "facts"
+    assert "".join(line.strip() for line in drawn[3:6]).startswith(f"host  {path[:10]}")
+    assert "  key   k\\x1b" in [line.rstrip() for line in drawn]
+    assert [line.rstrip() for line in drawn[drawn.index("models") + 1 :]][:3] == [
+        "  name   size",
+        "  ───────────",
+        "  ab       12",
+    ]
+    assert drawn[-4:-2] == [f"  A   {path}", "    why a"]
+    assert [line.rstrip() for line in drawn[-2:]] == ["  B   1", "    why b"]
+
+
+EVENTS: list[Event] = [
+    PhaseStarted("resolve", "2 requirements"),
+    Waiting("the request for m", 1.0),
+    Waiting("the request for m", 2.0),
+    InstallProgress(1, 2, "tool"),
+    Warned("code", "mind https://me:pass@index.example/"),
+    PhaseStarted("done", "id"),
+]
+
+
+@pytest.mark.parametrize(
+    ("quiet", "shown"),
+    [
+        (True, ["warning: mind https://****@index.example/"]),
+        (
+            False,
+            [
+                "resolving 2 requirements",
+                "waiting for the request for m (1 s)",
+                "warning: mind https://****@index.example/",
+            ],
+        ),
+    ],
+)
+def test_progress_in_a_pipe(quiet: bool, shown: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting(quiet=quiet) as observer:
+        for event in EVENTS:
+            observer(event)
+    captured = capsys.readouterr()
+    assert (captured.err.splitlines(), captured.out) == (shown, "")

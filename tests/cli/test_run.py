@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Process, Start
+from venvkit.cli.signals import attend, cancellable
 
 
 def test_run_gives_the_child_all_streams_and_ends_with_its_status(process: Process, spec: Path) -> None:
@@ -77,3 +81,39 @@ def test_ctrl_c_is_the_childs_own(start: Start, spec: Path) -> None:
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does
     out, err = child.communicate(timeout=20)
     assert (out, err, child.returncode) == ("SIGINT\n", "", 6)
+
+
+def test_signals_are_ours_again_afterwards() -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    before = [signal.getsignal(number) for number in numbers]
+    with cancellable() as cancel:
+        signal.raise_signal(signal.SIGTERM)
+        assert cancel.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    def start() -> subprocess.Popen[bytes]:
+        signal.raise_signal(signal.SIGTERM)  # before there is a child: kept for it
+        return subprocess.Popen(["sleep", "30"])
+
+    assert attend(start) == 128 + signal.SIGTERM
+    assert attend(lambda: subprocess.Popen(["sh", "-c", "exit 4"])) == 4
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_what_our_parent_ignores_stays_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        code = "import signal, sys; sys.exit(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
+        assert attend(lambda: subprocess.Popen([sys.executable, "-c", code])) == 1
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_on_another_thread_the_handlers_are_left_alone() -> None:
+    def work() -> None:
+        with cancellable() as cancel:
+            assert not cancel.is_set()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()

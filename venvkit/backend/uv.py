@@ -180,7 +180,9 @@ def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
             remedy="check the credentials and hashes of the index",
         )
     if "No solution found" in text and "network was disabled" not in text:
-        return Unsolvable("no set of distributions satisfies the request", mentions=_mentions(done.stderr), details=reason)
+        return Unsolvable(
+            "no set of distributions satisfies the request", mentions=_mentions(done.stderr), details=reason
+        )
     if "network was disabled" in text or _UNREACHABLE.search(text):
         return SourceError(
             "a package source cannot be reached",

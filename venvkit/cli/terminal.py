@@ -78,7 +78,7 @@ def _with_sentences(page: Console, block: Table) -> None:
             line.append_text(text)
         line.rstrip()
         page.print(line, soft_wrap=True)
-        page.print(Padding(_cell(row[-1], block.columns[-1].style), (0, 0, 0, 4)))
+        page.print(Padding(_cell(row[-1], block.columns[-1].style), (0, 0, 0, 4), expand=False))
 
 
 def _cell(cell: str | Cell, style: Style) -> Text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +68,10 @@ class Problem:
     no_inherit: frozenset[NormalizedName] = frozenset()
     families: Families = NO_FAMILIES
     upgrade: bool = False
+
+    def claims(self, absent: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
+        """Return what must hold in the child, as (origin, line), without the optional lines that are `absent`."""
+        return tuple((root.origin, root.claim) for root in self.roots if not (root.optional and root.line in absent))
 
     @property
     def hidden(self) -> frozenset[NormalizedName]:

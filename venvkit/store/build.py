@@ -121,7 +121,9 @@ class Builder:
 
     def _seal(self, place: Path, site_packages: Path, recipe: Recipe) -> Receipt:
         self.observer(PhaseStarted("verify", place.name))
-        installed = prove_installed(site_packages, recipe.plan, recipe.problem, repaired_roots(recipe))
+        installed = prove_installed(
+            site_packages, recipe.plan, recipe.problem, (*claims(recipe), *repaired_roots(recipe))
+        )
         inherited = _inherited(recipe)
         write_launchers(place / "bin", inherited)
         shadowed = [item.name for item in recipe.plan.shadow]
@@ -169,6 +171,11 @@ def _next_number(layout: Layout, key: str) -> int:
     return max(_numbers(layout, key), default=0) + 1
 
 
+def claims(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """Return what the request asks of the view, without what is optional and absent."""
+    return recipe.problem.claims({item.requirement for item in recipe.plan.absent})
+
+
 def repaired_roots(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """Return the requirements that the planner added so that host distributions stay whole."""
     return tuple((f"kept whole: {item.name}=={item.host_version}", str(item.name)) for item in recipe.plan.repaired)
@@ -212,7 +219,7 @@ def _receipt(place: Path, site_packages: Path, recipe: Recipe, uv_version: str) 
         scripts=tuple(bins),
         libraries=library_folders(site_packages, host.interpreter.site_dirs if host else ()),
         site_packages=str(site_packages),
-        roots=tuple((root.origin, root.claim) for root in recipe.problem.roots),
+        roots=claims(recipe),
         repaired_roots=repaired_roots(recipe),
         overrides=recipe.problem.overrides,
         excludes=tuple(canonicalize_name(name) for name in recipe.problem.excludes),

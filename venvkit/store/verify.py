@@ -46,19 +46,18 @@ def members(distributions: Iterable[Distribution], *, inherited: bool) -> dict[N
     }
 
 
-def prove_view(installed: View, problem: Problem, repaired_roots: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
+def prove_view(installed: View, problem: Problem, roots: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
     """Return every requirement that does not hold with `installed` in front of the problem's host."""
     rules = Rules.of(problem.environment, problem.overrides, problem.excludes)
     view = overlay(problem.host, installed.values())
-    roots = [(root.origin, root.claim) for root in problem.roots]
     return (
-        *closure(view, [*roots, *repaired_roots], rules).violations,
+        *closure(view, roots, rules).violations,
         *orphans(problem.host, view, rules),
     )
 
 
 def prove_installed(
-    site_packages: Path, plan: Plan, problem: Problem, repaired_roots: Iterable[tuple[str, str]]
+    site_packages: Path, plan: Plan, problem: Problem, roots: Iterable[tuple[str, str]]
 ) -> tuple[Distribution, ...]:
     """Check what an installer left against the plan, by its real metadata.
 
@@ -77,7 +76,7 @@ def prove_installed(
             where=str(site_packages),
             details=tuple(f"{name}=={version}" for name, version in odd),
         )
-    now = prove_view(members(installed, inherited=False), problem, repaired_roots)
+    now = prove_view(members(installed, inherited=False), problem, roots)
     fresh = [item for item in now if item not in plan.broken]
     if fresh:
         raise ProofError(

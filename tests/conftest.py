@@ -36,7 +36,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "uv-cache"))
     monkeypatch.setenv("UV_NO_CONFIG", "1")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setenv("UV_NO_INDEX", "1")
+    # uv knows no variable for "no index": an empty one instead, so that no test reaches the network by a typing error.
+    nothing = tmp_path / "no-index"
+    nothing.mkdir()
+    monkeypatch.setenv("UV_DEFAULT_INDEX", nothing.as_uri())
     home = tmp_path / "xinference"
     monkeypatch.setenv("XINFERENCE_HOME", str(home))
     return home

@@ -80,7 +80,7 @@ def test_an_unsatisfiable_pin(home: Path, host: Host, wheelhouse: Wheelhouse, wr
 
 
 def test_an_unreachable_index(home: Path, host: Host, write_spec: WriteSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
     error = refused(write_spec("m", ["tool"], index_url="http://me:secret@127.0.0.1:9/simple"), host)
     assert isinstance(error, SourceError)
     assert (error.code, error.exit_code) == ("source-unreachable", 4)
@@ -92,7 +92,7 @@ def test_an_unreachable_index(home: Path, host: Host, write_spec: WriteSpec, mon
 def test_an_index_that_refuses(
     home: Path, host: Host, index: HttpIndex, write_spec: WriteSpec, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
     index.fail_with = status
     error = refused(write_spec("m", ["tool"], index_url=index.url), host)
     assert isinstance(error, SourceError)
@@ -105,7 +105,7 @@ def test_credentials_of_an_index_are_used_and_never_shown(
     home: Path, host: Host, index: HttpIndex, wheelhouse: Wheelhouse, write_spec: WriteSpec,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
     wheelhouse.add("base", "1.0")
     wheelhouse.add("tool", "1.0", requires=["base"])
     index.user = "me:top-secret"

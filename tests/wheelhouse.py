@@ -6,6 +6,7 @@ import base64
 import hashlib
 import http.server
 import threading
+import time
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class HttpIndex:
     user: str = ""
     requests: list[str] = field(default_factory=list)
     fail_with: int = 0
+    hang_on: str = ""
     _server: http.server.ThreadingHTTPServer | None = None
 
     @property
@@ -109,6 +111,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         self.index.requests.append(self.path)
+        while self.index.hang_on and self.path.endswith(self.index.hang_on):
+            time.sleep(0.05)
         if self.index.fail_with:
             return self._send(self.index.fail_with, b"no", body)
         if self.index.user:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from venvkit.call import Call
 from venvkit.environment import Environment
@@ -120,14 +121,16 @@ def _host(
     from venvkit.host.probe import find_host_python
 
     python = find_host_python(choices.get("host_python"), setting)
-    name = os.fspath(spec) if isinstance(spec, (str, os.PathLike)) else spec.name
+    from pathlib import Path
+
+    name = Path(spec).stem if isinstance(spec, (str, os.PathLike)) else spec.name
     return Environment(
         {
             "model": name,
             "engine": choices.get("engine"),
-            "version": "",
+            "version": ".".join(map(str, sys.version_info[:3])) if python == sys.executable else "",
             "key": "",
             "python": python,
-            "path": os.path.dirname(os.path.dirname(python)),  # noqa: PTH120
+            "path": str(Path(python).parent.parent),
         }
     )

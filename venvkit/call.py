@@ -42,6 +42,12 @@ CHOICES: dict[str, Any] = {
     "protect": (),
     "orphans": None,
     "exclude_newer": None,
+    "only_binary": (),
+    "no_build": (),
+    "torch_backend": None,
+    "optional": (),
+    "verify": (),
+    "sources": {},
     "upgrade": False,
 }
 

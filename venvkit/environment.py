@@ -105,6 +105,8 @@ class Environment:
         """
         env = dict(os.environ if base is None else base)
         if self.is_host:
+            # So that `python` is the host's, whoever asks; all else is as the host would start it.
+            env["PATH"] = os.pathsep.join([str(self.python.parent), env.get("PATH", os.defpath)])
             return env
         for name in ("PYTHONHOME", "PYTHONPATH"):
             env.pop(name, None)

@@ -120,7 +120,13 @@ def _choice(call: Call) -> Choice:
         excludes=as_sequence(chosen["excludes"]),
         no_inherit=as_sequence(chosen["no_inherit"]),
         protect=as_sequence(chosen["protect"]),
+        optional=as_sequence(chosen["optional"]),
+        verify=as_sequence(chosen["verify"]),
+        sources=tuple(sorted(chosen["sources"].items())),
+        only_binary=as_sequence(chosen["only_binary"]),
+        no_build=as_sequence(chosen["no_build"]),
         exclude_newer=call.choice("exclude_newer", call.settings.exclude_newer),
+        torch_backend=chosen["torch_backend"],
     )
     return Choice(
         engine=chosen["engine"],

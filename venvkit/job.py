@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from venvkit.backend.descriptions import Descriptions
 from venvkit.backend.metadata import MetadataReader
@@ -32,6 +33,7 @@ from venvkit.plan.abi import Families
 from venvkit.plan.planner import make_plan
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.requires import parse_requires
+from venvkit.plan.resolver import Unsolvable
 from venvkit.plan.values import Plan
 from venvkit.settings import key_environ
 from venvkit.spec.model import ModelSpec
@@ -148,11 +150,22 @@ def plan_job(job: Job) -> Planned:
     """
     problem = _problem(job)
     resolver = _resolver(job)
-    job.observer(PhaseStarted("resolve", f"{len(problem.roots)} requirements"))
-    plan = make_plan(problem, resolver)
+    job.observer(PhaseStarted("resolve", f"{len(problem.roots)} requirement{'' if len(problem.roots) == 1 else 's'}"))
+    try:
+        plan = make_plan(problem, resolver)
+    except Unsolvable as error:
+        # Without an index that could not be reached this says nothing about the request.
+        if resolver.lost is None:
+            raise
+        resolver.lost.details += ("without it there is no solution:", *error.details)
+        raise resolver.lost from error
     for item in plan.relaxed:
         message = f"{item.requirement} has no solution: {item.host_version} of the host gives way to {item.version}"
         job.observer(Warned("relaxed", message))
+    for repair in plan.repaired:
+        if Version(repair.version) < Version(repair.host_version):
+            message = f"{repair.name} goes back from {repair.host_version} to {repair.version} for this model"
+            job.observer(Warned("repaired-backwards", f"{message}; protect it to refuse that"))
     for absent in plan.absent:
         job.observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
     for broken in plan.broken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,15 +16,18 @@ from venvkit.job import Job, open_job, plan_job
 from venvkit.store import crash
 from venvkit.store.assembly import UvAssembly
 from venvkit.store.build import Builder
+from venvkit.store.collect import collect_environment, wanted_environments
 from venvkit.store.disk import near_cache
 from venvkit.store.gc import Wish, collect
 from venvkit.store.index import write_entry
 from venvkit.store.integrity import fault, intact
 from venvkit.store.layout import Layout
 from venvkit.store.lease import Lease
+from venvkit.store.mark import read_mark, write_mark
 from venvkit.store.receipt import Receipt, read_receipt
 from venvkit.store.recipe import Recipe
-from venvkit.store.shell import hold_shell, is_pointed, point_shell
+from venvkit.store.remove import forget
+from venvkit.store.shell import hold_shell, is_pointed, point_shell, remove_shell, shell_target
 from venvkit.warm import read_entry
 
 
@@ -85,15 +89,45 @@ def _provide(layout: Layout, key: str, job: Job, recipe: Recipe, cancel: threadi
         job.uv.version,
         job.call.settings.max_builds,
     )
-    with builder.obtain(recipe) as obtained:
-        receipt = obtained.receipt
-        shell = layout.shell(job.spec.name, job.request.engine, receipt.interpreter)
-        with hold_shell(layout, shell, job.observer):
-            point_shell(layout, shell, receipt)
-            crash.at("pointed")
-            facts = _record(layout, key, job, receipt, shell)
-            crash.at("recorded")
+    with contextlib.ExitStack() as undo:
+        with builder.obtain(recipe) as obtained:
+            receipt = obtained.receipt
+            shell = layout.shell(job.spec.name, job.request.engine, receipt.interpreter)
+            if obtained.built:
+                undo.callback(_discard, layout, Path(receipt.path))
+            crash.at("obtained")
+            with hold_shell(layout, shell, job.observer):
+                former = shell_target(shell)
+                try:
+                    point_shell(layout, shell, receipt)
+                    crash.at("pointed")
+                    facts = _record(layout, key, job, receipt, shell)
+                    crash.at("recorded")
+                except OSError:
+                    _point_back(layout, shell, former, unwanted=Path(receipt.path))
+                    raise
+        undo.pop_all()
         return Environment(facts, built=obtained.built)
+
+
+def _point_back(layout: Layout, shell: Path, former: Path | None, *, unwanted: Path) -> None:
+    """Put the former environment in force again, or no shell where there was none, as far as the disk allows it."""
+    with contextlib.suppress(OSError):
+        receipt = intact(former) if former is not None and former != unwanted else None
+        if receipt is not None:
+            point_shell(layout, shell, receipt)
+            mark = read_mark(shell)
+            if mark is not None:
+                write_mark(shell, mark.without(unwanted))
+        elif read_mark(shell) is not None:
+            forget(layout, shell)
+            remove_shell(shell, layout.shells)
+
+
+def _discard(layout: Layout, environment: Path) -> None:
+    """Remove what was built for nothing, unless a shell wants it meanwhile."""
+    with contextlib.suppress(OSError):
+        collect_environment(layout, environment, lambda: environment in wanted_environments(layout))
 
 
 def _record(layout: Layout, key: str, job: Job, receipt: Receipt, shell: Path) -> Mapping[str, Any]:

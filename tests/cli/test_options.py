@@ -40,6 +40,15 @@ OPTIONS: list[tuple[list[str], dict[str, Any]]] = [
     (["--protect", "a"], {"protect": ("a",)}),
     (["--orphans", "hold"], {"orphans": "hold"}),
     (["--exclude-newer", "2026-01-01"], {"exclude_newer": "2026-01-01"}),
+    (["--only-binary", "a", "--only-binary", ":all:"], {"only_binary": ("a", ":all:")}),
+    (["--no-build", "a"], {"no_build": ("a",)}),
+    (["--torch-backend", "cu130"], {"torch_backend": "cu130"}),
+    (["--optional", "a"], {"optional": ("a",)}),
+    (["--verify", "a.b"], {"verify": ("a.b",)}),
+    (
+        ["--source", "a=https://i/?x=1", "--source", "b=https://j"],
+        {"sources": {"a": "https://i/?x=1", "b": "https://j"}},
+    ),
     (["--upgrade"], {"upgrade": True}),
 ]
 

@@ -40,7 +40,8 @@ class World:
 
     def command(self, *args: str, **popen: object) -> subprocess.Popen[str]:
         """Start the command line in a process of its own."""
-        environ = {**os.environ, "PYTHONPATH": str(ROOT), "VENVKIT_HOST_PYTHON": self.host.python}
+        # Not by PYTHONPATH, which would be a part of the host.
+        environ = {**os.environ, "VENVKIT_HOST_PYTHON": self.host.python}
         return subprocess.Popen(
             [sys.executable, "-m", "tests.faults.crashing", *args],
             cwd=ROOT, env=environ, text=True, start_new_session=True,

@@ -1,4 +1,4 @@
-"""What store tests share: a model `m` that asks for `tool`, which is there in two versions and needs the host's `base`."""
+"""What store tests share: a model `m` that asks for `tool`, there in some versions, which needs the host's `base`."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_a_receipt_from_another_environment(world: World) -> None:
     other = world.ensure("2.0")
     world.ensure("1.0")
     shutil.copyfile(other.path / RECEIPT, env.path / RECEIPT)
-    assert [finding.kind for finding in findings(world)][0] == "spoilt"
+    assert next(finding.kind for finding in findings(world)) == "spoilt"
     again = world.ensure("1.0")
     assert again.built
     assert imported(again.python) == "1.0"

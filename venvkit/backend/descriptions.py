@@ -44,7 +44,7 @@ class Descriptions:
 
     def put(self, pin: Pin, description: Description) -> None:
         """Keep a description; of local files and checkouts, which change under their names, nothing is kept."""
-        if pin.url or not (description.url or "").startswith("http") or description.requires is None:
+        if pin.url or not (description.url or "").startswith("http"):
             return
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -128,7 +128,9 @@ class Runner:
                 selector.register(descriptor, selectors.EVENT_READ)
             shown = 0
             while selector.get_map():
-                ready = selector.select(_POLL_S)
+                # Asked before the pipes are: what it wrote before its end is found in them then.
+                ended = child.poll() is not None
+                ready = selector.select(0 if ended else _POLL_S)
                 for key, _ in ready:
                     chunk = os.read(key.fd, 65536)
                     buffers[key.fd] += chunk
@@ -136,7 +138,7 @@ class Runner:
                         selector.unregister(key.fd)
                 shown = self._show(buffers[err_fd], shown)
                 # A grandchild may hold the pipes open after the child has ended: do not wait for it.
-                if not ready and child.poll() is not None:
+                if ended and not ready:
                     break
                 self._check_cancel()
                 if time.monotonic() > deadline:

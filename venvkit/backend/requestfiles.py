@@ -44,7 +44,7 @@ class RequestFiles:
         pinned = {line: indexes[name] for line in lines if (name := str(required_name(line))) in indexes}
         links = (link if "://" in link else Path(link).absolute().as_uri() for link in self.sources.find_links)
         heads = [f"--find-links {link}" for link in links]
-        files = [self._write("requirements.txt", [*heads, *(line for line in lines if line not in pinned)])]
+        files = [self.write("requirements.txt", [*heads, *(line for line in lines if line not in pinned)])]
         return files + ([self._pinned(pinned)] if pinned else [])
 
     def choices(self) -> list[str]:
@@ -67,19 +67,19 @@ class RequestFiles:
             text += f'{required_name(line)} = {{ index = "pinned-{urls.index(url)}" }}\n'
         for number, url in enumerate(urls):
             text += f'[[tool.uv.index]]\nname = "pinned-{number}"\nurl = {json.dumps(url)}\nexplicit = true\n'
-        return self._write("pyproject.toml", [text])
+        return self.write("pyproject.toml", [text])
 
     def _list(self, flag: str, lines: tuple[str, ...]) -> list[str]:
-        return self._flags(flag, [self._write(f"{flag.strip('-')}.txt", lines)]) if lines else []
+        return self._flags(flag, [self.write(f"{flag.strip('-')}.txt", lines)]) if lines else []
 
     def _flags(self, flag: str, paths: Iterable[Path]) -> list[str]:
         return [part for path in paths for part in (flag, str(path))]
 
-    def _write(self, name: str, lines: Iterable[str]) -> Path:
+    def write(self, name: str, lines: Iterable[str]) -> Path:
         """Write one file.
 
         Raises:
-            SpecError: A line holds `${NAME}`, which uv would replace by a variable of our environment
+            SpecError: A line holds `${NAME}`, which an installer would replace by a variable of our environment
                 (`requirement-variable`): a stranger's address could carry a secret away.
         """
         text = "".join(f"{line}\n" for line in lines)

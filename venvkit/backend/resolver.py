@@ -41,6 +41,7 @@ class UvResolver:
         levers: What bends the choice of files (only_binary, exclude_newer, sources by name, torch_backend).
         metadata: Reads what chosen files require.
         descriptions: What was read before.
+        lost: The failure of the last optional index that was dropped.
     """
 
     uv: Uv
@@ -51,6 +52,7 @@ class UvResolver:
     metadata: MetadataReader
     descriptions: Descriptions
     observer: Observer = ignore
+    lost: SourceError | None = None
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
 
@@ -123,8 +125,9 @@ class UvResolver:
                 return done
             error = failure(done)
             lost = self._lost_index(error, done.stderr)
-            if lost is None:
+            if lost is None or not isinstance(error, SourceError):
                 raise error
+            self.lost = error
             self.observer(Warned("index-unreachable", f"{lost} cannot be reached and is optional: planned without it"))
             self.sources = replace(
                 self.sources,
@@ -153,6 +156,10 @@ def _changes(stdout: str) -> list[dict[str, str]]:
     """Read uv's preview JSON, strictly enough to notice when it changes."""
     try:
         changes = json.loads(stdout)["changes"]
-        return [{key: str(change[key]) for key in ("name", "version", "action")} for change in changes]
+        # A direct reference whose version only its build tells has none yet.
+        return [
+            {"name": str(change["name"]), "version": str(change.get("version", "")), "action": str(change["action"])}
+            for change in changes
+        ]
     except (ValueError, KeyError, TypeError) as error:
         raise VenvkitError("uv's answer could not be read", code="uv-answer", details=(stdout[:200],)) from error

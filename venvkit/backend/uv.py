@@ -32,6 +32,7 @@ _UNREACHABLE = re.compile(
     r"|distribution not found at|failed to download|git operation failed|network is unreachable|certificate",
     re.IGNORECASE,
 )
+_DISK = re.compile(r"No space left on device|Disk quota exceeded|os error (?:5|13|28|30|122)\b")
 _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden|Hash mismatch)", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -172,6 +173,9 @@ def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
     """Turn a failed uv run into the error that tells the user what it means, uv's own reason trimmed and masked."""
     reason = _reason(mask(done.stderr, secrets))
     text = "\n".join(reason)
+    # Before all else: what a full disk breaks is reported as a download that failed.
+    if match := _DISK.search(text):
+        return _disk_failure(match.group(0), reason)
     if match := _REFUSED.search(text):
         return SourceError(
             f"a source refused the request: {match.group(1)}",
@@ -189,14 +193,22 @@ def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
             details=reason,
             remedy="check the index address and the network, or name another source with --index-url or --find-links",
         )
-    if re.search(r"No space left|os error (?:5|28|30|13)\b", text):
-        return MachineError("the disk refused the build", code="disk", details=reason, remedy="free space or rights")
     if re.search(r"Failed to build|build backend|metadata-generation", text, re.IGNORECASE):
         return MachineError(
             "a source distribution could not be built", code="build-failed", details=reason,
             remedy="install the compiler or headers it asks for, or pin a version that has a wheel",
         )  # fmt: skip
     return VenvkitError("uv failed", code="uv-failed", details=reason)
+
+
+def _disk_failure(found: str, reason: tuple[str, ...]) -> MachineError:
+    full = any(word in found for word in ("No space", "quota", "28", "122"))
+    return MachineError(
+        "there is no space left for the build" if full else "the disk refused the build",
+        code="disk-space" if full else "disk",
+        details=reason,
+        remedy="free space, for instance with `venvkit gc --cache`" if full else "look at the rights and the device",
+    )
 
 
 def _reason(stderr: str, most: int = 14) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from venvkit import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("build", "Build a model's environment, or find the one that is there."),
     "plan": ("plan", "Show what would be installed and inherited, and why; build nothing."),
+    "why": ("why", "Explain one distribution: what asks for it, and why it was not inherited."),
+    "diff": ("diff", "Show what differs between two plans or environments."),
     "run": ("run", "Run a command in a model's environment, built when it is missing."),
     "list": ("listing", "List the models of the store."),
     "show": ("show", "Show one environment: what is in it and why, its host, its paths."),

@@ -15,11 +15,11 @@ _STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
 _ORPHANS = ("hold-repair", "hold", "report")
 
 
-def _variables(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
     pairs = [item.partition("=") for item in value]
     for item, (name, equals, _) in zip(value, pairs, strict=True):
         if not name or not equals:
-            raise click.BadParameter(f"{item!r} is not of the form name=value", ctx, param)
+            raise click.BadParameter(f"{item!r} is not of the form {(param.metavar or '').lower()}", ctx, param)
     return {name: text for name, _, text in pairs}
 
 
@@ -39,7 +39,7 @@ _REQUEST_OPTIONS = (
         "-p", "--package", "packages", metavar="REQUIREMENT", help="Add a requirement; it replaces those of its name."
     ),
     _several(
-        "--var", "variables", metavar="NAME=VALUE", callback=_variables, help="Set a variable that markers may read."
+        "--var", "variables", metavar="NAME=VALUE", callback=_pairs, help="Set a variable that markers may read."
     ),
     click.option("--index-url", metavar="URL", help="Index in place of the configured ones."),
     _several("--extra-index-url", "extra_index_urls", metavar="URL", help="Further index."),
@@ -61,11 +61,20 @@ _REQUEST_OPTIONS = (
     _several("--protect", "protect", metavar="NAME", help="Host distribution that may not be broken or replaced."),
     click.option("--orphans", type=click.Choice(_ORPHANS), help="What to do about what the plan breaks on the host."),
     click.option("--exclude-newer", metavar="DATE|AGE", help="Ignore what was uploaded after a date, or is younger."),
+    _several("--only-binary", "only_binary", metavar="NAME", help="Take wheels of it alone; :all: for everything."),
+    _several("--no-build", "no_build", metavar="NAME", help="Refuse a plan that builds it; :all: for everything."),
+    click.option("--torch-backend", metavar="LINE", help="Line of torch's own indexes: auto, cpu, or such as cu130."),
+    _several("--optional", "optional", metavar="NAME", help="A requirement that may be missing in the end."),
+    _several("--verify", "verify", metavar="MODULE", help="Import that must succeed before a build counts."),
+    _several(
+        "--source", "sources", metavar="NAME=URL", callback=_pairs, help="The one index that a package comes from."
+    ),
 )  # fmt: skip
 _NAMES = (
     "engine", "model_format", "packages", "variables", "index_url", "extra_index_urls", "find_links",
     "index_strategy", "host_python", "python", "upgrade", "isolated", "accelerator", "constraints", "overrides",
-    "excludes", "no_inherit", "protect", "orphans", "exclude_newer",
+    "excludes", "no_inherit", "protect", "orphans", "exclude_newer", "only_binary", "no_build", "torch_backend",
+    "optional", "verify", "sources",
 )  # fmt: skip
 
 

@@ -117,8 +117,12 @@ class PlanView:
         return table("held: bounds of the host that were kept", columns, rows)
 
     def _repaired_table(self) -> Table:
-        columns = (_NAME, _ON_HOST, _HERE, Column("because", "quiet", folds=True))
-        rows = [(item.name, item.host_version, item.version, item.because) for item in self.repaired]
+        columns = (_NAME, _ON_HOST, _HERE, Column("download", right=True), Column("because", "quiet", folds=True))
+        sizes = {item.name: item.size for item in self.install}
+        rows = [
+            (item.name, item.host_version, item.version, size(sizes.get(item.name)), item.because)
+            for item in self.repaired
+        ]
         return table("repaired: what would have been broken, installed anew", columns, rows)
 
     def _relaxed_table(self) -> Table:

@@ -7,6 +7,7 @@ fitting version, which is the repair. Both take the one question.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from packaging.utils import NormalizedName
 
 from venvkit.plan.bounds import Bound, as_constraints, by_owner, host_bounds
 from venvkit.plan.problem import Problem, Root
+from venvkit.plan.requires import required_name
 from venvkit.plan.resolver import Resolver, Unsolvable
 from venvkit.plan.values import Pin, Question, Violation
 from venvkit.plan.view import Member, Rules, host_extras, orphans, overlay
@@ -71,6 +73,8 @@ class Search:
         self.rules = Rules.of(problem.environment, problem.overrides, problem.excludes)
         self._resolver = resolver
         self._extras = host_extras(problem.host, problem.environment)
+        # What much of the host is built on (torch, numpy) is the last that should move, and the dearest to replace.
+        self._dependents = Counter(name for member in problem.host.values() for name in _required(member))
         if problem.orphans != "report":
             self.decisions.bounds = host_bounds(problem, self.rules)
 
@@ -112,8 +116,8 @@ class Search:
             if root not in decisions.absent
         ]
         # In this order: of two requirements in conflict, the resolver gives the earlier one its preferred version.
-        wishes = sorted(decisions.relaxed)
-        mended = [self._with_extras(name) for name in sorted(decisions.mended)]
+        wishes = sorted(decisions.relaxed, key=self._weight)
+        mended = [self._with_extras(name) for name in sorted(decisions.mended, key=self._weight)]
         return Question(
             requirements=tuple(dict.fromkeys((*wishes, *mended, *sorted(lines)))),
             constraints=(*sorted(problem.constraints), *as_constraints(decisions.bounds)),
@@ -137,7 +141,7 @@ class Search:
     def _loosening(self) -> Answer:
         """Ask, and loosen what is in the way: first what the resolver's reason speaks of, the protected last."""
         steps: list[Callable[[Unsolvable], bool]] = [
-            self._loosen_mentioned,
+            self._loosen_metadata,
             self._loosen_mentioned,
             self._loosen_all,
             self._drop_optional,
@@ -154,22 +158,22 @@ class Search:
                     raise
                 steps.pop(0)
 
-    def _loosen_mentioned(self, error: Unsolvable) -> bool:
-        # A reason speaks of one conflict only. Who has a part in it may move, and with it whatever it asks for.
-        near = [
-            bound
-            for bound in self._free()
-            if bound.target in error.mentions or (bound.owner in error.mentions and not bound.hidden)
-        ]
-        moving = error.mentions | {bound.target for bound in near if bound.owner in error.mentions}
-        wishes = (self._wishes() & moving) - self.decisions.relaxed
-        self.decisions.relaxed |= wishes
-        return self._mend(near) or bool(wishes)
+    def _loosen_metadata(self, error: Unsolvable) -> bool:
+        """Let go of every bound that its owner's metadata enforces anyway, and of every wish.
 
-    def _loosen_all(self, _: Unsolvable) -> bool:
+        A reason speaks of one conflict, and who moves for it brings others; asking again for each would cost more than
+        to require all owners at once: those that nothing speaks against stay what the resolver prefers, the host's.
+        """
         wishes = self._wishes() - self.decisions.relaxed
         self.decisions.relaxed |= wishes
-        return self._mend(self._free()) or bool(wishes)
+        loose = [bound for bound in self._free() if not bound.hidden or bound.target in error.mentions]
+        return self._mend(loose) or bool(wishes)
+
+    def _loosen_mentioned(self, error: Unsolvable) -> bool:
+        return self._mend([bound for bound in self._free() if bound.target in error.mentions])
+
+    def _loosen_all(self, _: Unsolvable) -> bool:
+        return self._mend(self._free())
 
     def _drop_optional(self, error: Unsolvable) -> bool:
         left = [root for root in self.problem.roots if root.optional and root not in self.decisions.absent]
@@ -292,6 +296,14 @@ class Search:
         member = self.problem.host.get(bound.owner)
         return member is None or item.requirement not in (member.requires or ())
 
+    def _weight(self, name: NormalizedName) -> tuple[int, NormalizedName]:
+        return -self._dependents.get(name, 0), name
+
     def _with_extras(self, name: NormalizedName) -> str:
         extras = self._extras.get(name)
         return f"{name}[{','.join(sorted(extras))}]" if extras else str(name)
+
+
+def _required(member: Member) -> set[NormalizedName]:
+    names = {required_name(line) for line in member.requires or () if "extra ==" not in line}
+    return {name for name in names if name is not None}

@@ -9,7 +9,10 @@ from packaging.utils import NormalizedName
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One distribution that a resolution installs: an exact version, or a direct reference."""
+    """One distribution that a resolution installs: an exact version, or a direct reference.
+
+    The version is empty where only the build of a direct reference tells it.
+    """
 
     name: NormalizedName
     version: str

@@ -129,11 +129,15 @@ class HostIndex:
 
 @dataclass(frozen=True, slots=True)
 class EngineTable:
-    """Everything that the engine data says."""
+    """Everything that the engine data says.
+
+    `public_indexes` are addresses below which everybody finds the same builds of public projects.
+    """
 
     engines: tuple[Engine, ...] = ()
     rules: tuple[Rule, ...] = ()
     host_indexes: tuple[HostIndex, ...] = ()
+    public_indexes: tuple[str, ...] = ()
 
     def find(self, name: str) -> Engine | None:
         """Return the engine of that name or alias, compared without case and with `-`, `_`, `.` being one."""

@@ -46,12 +46,14 @@ def load_engines(paths: Iterable[str | PathLike[str]]) -> EngineTable:
     engines: dict[str, Engine] = {}
     rules: dict[str, Rule] = {}
     host_indexes: dict[str, HostIndex] = {}
+    public: tuple[str, ...] = ()
     for path in map(Path, paths):
         text = read_document(path, code="engines-not-found")
         faults = Faults()
         document = decode(text, origin=str(path), format="toml")
         reader = Reader(document if isinstance(document, dict) else {}, "", faults)
-        reader.only(("engines", "rules", "host_indexes"))
+        reader.only(("engines", "rules", "host_indexes", "public_indexes"))
+        public = tuple(dict.fromkeys((*public, *reader.texts("public_indexes", check_index_url))))
         for name, table in _tables(reader, "engines"):
             engines[engine_key(name)] = _engine(name, table, str(path))
         for name, table in _tables(reader, "rules"):
@@ -59,7 +61,7 @@ def load_engines(paths: Iterable[str | PathLike[str]]) -> EngineTable:
         for name, table in _tables(reader, "host_indexes"):
             host_indexes[name] = _host_index(table)
         faults.raise_all("the engine data is faulty", code="engines-invalid", where=str(path))
-    return EngineTable(tuple(engines.values()), tuple(rules.values()), tuple(host_indexes.values()))
+    return EngineTable(tuple(engines.values()), tuple(rules.values()), tuple(host_indexes.values()), public)
 
 
 def _tables(reader: Reader, name: str) -> Iterable[tuple[str, Reader]]:

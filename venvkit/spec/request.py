@@ -14,7 +14,7 @@ from venvkit.spec.marker import MarkerContext
 from venvkit.spec.marker_compare import engine_key
 from venvkit.spec.model import ModelSpec, check_index_strategy
 from venvkit.spec.requirement import Requirement
-from venvkit.spec.sources import Sources, stated_sources, with_engine
+from venvkit.spec.sources import Sources, stated_sources, with_engine, with_public
 from venvkit.spec.urls import check_find_links, check_index_url, quoted
 
 __all__ = ["Choice", "Request", "Sources", "build_request", "spec_engines"]
@@ -115,6 +115,7 @@ def build_request(
     stated = stated_sources(_chosen_sources(choice), _spec_sources(spec), pip if spec.inherit_pip_config else None)
     host_urls = () if stated.extra_index_urls else expansion.host_urls(requirements)
     sources, tied = with_engine(stated, engine, host_urls=host_urls, context=expansion.context)
+    sources = with_public(sources, engines.public_indexes)
     levers = Levers(sources=tied).merged(own)
     return Request(spec.name, name, requirements, sources, levers, expansion.relied())
 

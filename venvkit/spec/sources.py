@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from venvkit.spec.engine_values import Engine
 from venvkit.spec.marker import MarkerContext
@@ -88,6 +88,15 @@ def with_engine(
         optional_index_urls=optional,
     )
     return sources, tied
+
+
+def with_public(sources: Sources, public: tuple[str, ...]) -> Sources:
+    """Return sources whose well-known public indexes are optional, whoever named them.
+
+    An index of somebody's own is never: without it, its projects could be taken from elsewhere under their names.
+    """
+    known = tuple(url for url in sources.extra_index_urls if url.startswith(public))
+    return replace(sources, optional_index_urls=unique(sources.optional_index_urls, known))
 
 
 def unique(*lists: tuple[str, ...]) -> tuple[str, ...]:

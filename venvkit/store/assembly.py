@@ -73,14 +73,14 @@ class UvAssembly:
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
             files = RequestFiles(Path(folder), recipe.sources, recipe.levers)
             args = ["pip", "install", "--no-deps", "--python", str(place / "bin" / "python")]
-            args += files.pins(tuple(map(_pin_line, recipe.plan.install)))
+            args += files.pins(tuple(map(pin_line, recipe.plan.install)))
             done = self.uv.run(args, recipe.sources, keep_fds=keep_fds)
         if done.status != 0:
             raise failure(done)
         self.observer(InstallProgress(total, total))
 
 
-def _pin_line(item: Installed) -> str:
+def pin_line(item: Installed) -> str:
     """A checkout is pinned to the commit that was planned; anything else to its version or address."""
     url = item.description.url if item.url and item.url.startswith("git+") else item.url
     return f"{item.name} @ {url}" if url else f"{item.name}=={item.version}"

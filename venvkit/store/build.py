@@ -92,7 +92,6 @@ class Builder:
                 leased.enter_context(Lease(layout.lease(name)))
                 crash.at("build-lease")
                 obtained = Obtained(receipt or self._build_in_turn(recipe, name, held), receipt is None)
-            crash.at("obtained")
             yield obtained
 
     def _build_in_turn(self, recipe: Recipe, name: str, held: HeldLock) -> Receipt:

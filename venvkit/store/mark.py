@@ -50,6 +50,11 @@ class Mark:
         others = tuple(item for item in self.generations if item.id.rpartition("-")[0] != key)
         return Mark(environment, (Generation(environment, now), *others)).keeping(KEPT)
 
+    def without(self, environment: Path) -> Mark:
+        """Return the mark without a generation that is not the one in force."""
+        kept = (item for item in self.generations if item.environment != environment or environment == self.environment)
+        return Mark(self.environment, tuple(kept))
+
     def keeping(self, count: int) -> Mark:
         """Return the mark with the newest `count` generations, and the one in force in any case."""
         count = max(count, 1)

@@ -84,8 +84,19 @@ class Receipt:
 
 def write_receipt(receipt: Receipt) -> None:
     """Seal an environment. Credentials in addresses are masked: a receipt is read by anybody."""
-    text = mask(msgspec.json.encode(receipt).decode())
-    write_atomically(Path(receipt.path, RECEIPT), text.encode(), what="receipt")
+    content = msgspec.json.encode(_masked(msgspec.to_builtins(receipt)))
+    write_atomically(Path(receipt.path, RECEIPT), content, what="receipt")
+
+
+def _masked(value: object) -> object:
+    """Mask each string by itself: over the whole text a mask could reach from one string into the next."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(item) for item in value]
+    return value
 
 
 def read_receipt(environment: Path) -> Receipt | None:

@@ -31,8 +31,8 @@ def remove_entry(layout: Layout, entry: Entry) -> bool:
         environment = entry.environment
         shared = environment is not None and environment in _wanted_by_others(layout, entry.path)
         pids = running_from(entry.path)
-        if not pids and environment is not None and not shared and in_use(layout.lease(environment.name)):
-            pids = holders(layout.lease(environment.name)) or (0,)
+        if not pids and environment is not None and not shared:
+            pids = _users(layout, environment)
         if pids:
             raise _busy(entry, pids)
         # The index first: an entry may not lead to a shell that is gone.
@@ -41,6 +41,13 @@ def remove_entry(layout: Layout, entry: Entry) -> bool:
         removed = {path for path in former if _collect(layout, path)}
         held.discard = True
     return environment in removed
+
+
+def _users(layout: Layout, environment: Path) -> tuple[int, ...]:
+    lease = layout.lease(environment.name)
+    if in_use(lease):
+        return holders(lease) or (0,)
+    return running_from(environment) if layout.soft else ()
 
 
 def _collect(layout: Layout, environment: Path) -> bool:

@@ -67,7 +67,7 @@ def prove_installed(
     """
     installed, _ = scan([str(site_packages)])
     found = {str(item.name): item.version for item in installed}
-    wanted = {str(item.name): item.version for item in plan.install}
+    wanted = {str(item.name): item.version or found.get(item.name, "") for item in plan.install}
     if found != wanted:
         odd = sorted(set(found.items()) ^ set(wanted.items()))
         raise ProofError(

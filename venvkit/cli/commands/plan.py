@@ -1,9 +1,9 @@
-"""`venvkit plan MODEL`."""
+"""`venvkit plan MODEL [--explain]`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -14,21 +14,24 @@ from venvkit.cli.options import enable_option, json_option, quiet_option, reques
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.planned import PlanView
 from venvkit.cli.progress import reporting
+from venvkit.cli.reasons import chain_of, explained
 from venvkit.cli.signals import cancellable
 from venvkit.events import Warned
 from venvkit.job import Planned
+from venvkit.plan.explain import Why
 from venvkit.settings import load_settings
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The result of `plan`."""
+    """The result of `plan`. `why` explains each distribution of the plan; None where nobody asked."""
 
     model: str
     plan: PlanView
+    why: tuple[Why, ...] | None = None
 
     @classmethod
-    def of(cls, planned: Planned) -> Decision:
+    def of(cls, planned: Planned, *, explain: bool = False) -> Decision:
         """Return what is shown of a plan that was made."""
         host = planned.recipe.host
         view = PlanView.of(
@@ -38,10 +41,12 @@ class Decision:
             key=planned.key,
             unreadable=planned.job.host.unreadable,
         )
-        return cls(planned.job.spec.name, view)
+        why = explained(planned.plan, planned.recipe.problem) if explain else None
+        return cls(planned.job.spec.name, view, why)
 
     def data(self) -> object:
-        return self.plan.data()
+        why = {} if self.why is None else {"why": [asdict(item) for item in self.why]}
+        return {**self.plan.data(), **why}
 
     def blocks(self) -> Iterator[Block]:
         plan = self.plan
@@ -50,6 +55,7 @@ class Decision:
             title=f"{self.model}: plan",
         )
         yield from plan.tables(verb="to install")
+        yield from map(chain_of, self.why or ())
         if not plan.broken:
             yield Line("consistent: every requirement that is reached holds, and nothing of the host is broken", "good")
 
@@ -58,12 +64,13 @@ class Decision:
 @click.argument("model")
 @request_options
 @enable_option
+@click.option("--explain", is_flag=True, help="Tell each distribution's whole reason, and why it was not inherited.")
 @quiet_option
 @json_option
-def command(model: str, choices: dict[str, Any], enable: bool | None, quiet: bool) -> Outcome:
+def command(model: str, choices: dict[str, Any], enable: bool | None, explain: bool, quiet: bool) -> Outcome:
     """Show what `build` would install and inherit for MODEL, and why. Nothing is built."""
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         if not (load_settings().enable if enable is None else enable):
             observer(Warned("disabled", "environments are switched off: build would hand out the host's interpreter"))
         planned = plan_env(model, observer=observer, cancel=cancel, **choices)
-    return Outcome(Decision.of(planned))
+    return Outcome(Decision.of(planned, explain=explain))

@@ -1,0 +1,85 @@
+"""`venvkit diff A B`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+from venvkit.cli.blocks import Block, Cell, Column, Line, table
+from venvkit.cli.options import json_option, quiet_option, request_options
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.progress import reporting
+from venvkit.cli.signals import cancellable
+from venvkit.cli.subjects import Subject, refuse_options, subject
+from venvkit.cli.text import counted
+from venvkit.plan.explain import Change, diff
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The result of `diff`."""
+
+    before: Subject
+    after: Subject
+    changes: tuple[Change, ...]
+
+    def data(self) -> object:
+        return {
+            "before": _side(self.before),
+            "after": _side(self.after),
+            "changes": [asdict(change) for change in self.changes],
+        }
+
+    def blocks(self) -> Iterator[Block]:
+        sides = f"{self.before.label} -> {self.after.label}"
+        if not self.changes:
+            yield Line(f"{sides}: the same distributions", "good")
+            if self.before.key != self.after.key:
+                yield Line("their keys differ all the same: files, host, interpreter or build options do", "quiet")
+            return
+        columns = (
+            Column("name", "strong"),
+            Column("change"),
+            Column("before", "version"),
+            Column("after", "version"),
+            Column("was", "quiet"),
+            Column("is", "quiet"),
+        )
+        rows = [
+            (item.name, _kind(item), item.before or "-", item.after or "-", item.how_before, item.how_after)
+            for item in self.changes
+        ]
+        yield table(f"{sides}: {counted(len(rows), 'difference')}", columns, rows)
+
+
+def _side(side: Subject) -> dict[str, str]:
+    return {"model": side.model, "environment": side.environment, "key": side.key}
+
+
+def _kind(change: Change) -> Cell:
+    if change.before is None:
+        return Cell("added", "good")
+    if change.after is None:
+        return Cell("removed", "bad")
+    return Cell("version" if change.before != change.after else "origin", "warn")
+
+
+@click.command("diff")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@request_options
+@quiet_option
+@json_option
+def command(before: str, after: str, choices: dict[str, Any], quiet: bool) -> Outcome:
+    """Show what differs from A to B: versions, and what is installed or inherited.
+
+    Each is the path of a spec, which is planned anew with the options given, or a model or environment of the store.
+    """
+    refuse_options((before, after), choices)
+    with cancellable() as cancel, reporting(quiet=quiet) as observer:
+        first = subject(before, choices, observer, cancel)
+        second = subject(after, choices, observer, cancel)
+    return Outcome(Difference(first, second, diff(first.plan, second.plan)))

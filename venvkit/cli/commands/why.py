@@ -1,0 +1,70 @@
+"""`venvkit why MODEL NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+from packaging.utils import InvalidName, canonicalize_name
+
+from venvkit.cli.blocks import Block, Line
+from venvkit.cli.options import json_option, quiet_option, request_options
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.progress import reporting
+from venvkit.cli.reasons import all_of, explain
+from venvkit.cli.signals import cancellable
+from venvkit.cli.subjects import ordered, refuse_options, subject
+from venvkit.errors import UsageError
+from venvkit.plan.explain import Why
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of `why`. `environment` is the id of what was asked; empty for a new plan."""
+
+    model: str
+    environment: str
+    label: str
+    why: Why
+
+    def data(self) -> object:
+        return {"model": self.model, "environment": self.environment, **asdict(self.why)}
+
+    def blocks(self) -> Iterator[Block]:
+        yield Line(self.label, "quiet")
+        yield all_of(self.why)
+
+
+@click.command("why")
+@click.argument("model")
+@click.argument("name")
+@request_options
+@quiet_option
+@json_option
+def command(model: str, name: str, choices: dict[str, Any], quiet: bool) -> Outcome:
+    """Explain the distribution NAME: what asks for it, and why it was not inherited.
+
+    MODEL is the path of a spec, which is planned anew, or a model or environment of the store. The two may come in
+    either order.
+    """
+    model, name = ordered(model, name)
+    refuse_options((model,), choices)
+    _check_name(name)
+    with cancellable() as cancel, reporting(quiet=quiet) as observer:
+        asked = subject(model, choices, observer, cancel)
+        found = explain(asked.plan, asked.problem(cancel), name)
+    return Outcome(Answer(asked.model, asked.environment, asked.label, found))
+
+
+def _check_name(name: str) -> None:
+    try:
+        canonicalize_name(name, validate=True)
+    except InvalidName as error:
+        raise UsageError(
+            f"{name!r} is not the name of a distribution",
+            code="name-invalid",
+            where="NAME",
+            remedy="write the name alone, without a version",
+        ) from error

@@ -1,0 +1,188 @@
+"""What a question about plans is asked of: a new plan of a spec, or what an environment of the store was built from."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import NormalizedName
+
+from venvkit.api import plan_env
+from venvkit.backend.process import Runner
+from venvkit.cli.selection import is_path, select, store
+from venvkit.errors import UsageError
+from venvkit.events import Observer
+from venvkit.host.probe import probe
+from venvkit.host.snapshot import take_snapshot
+from venvkit.plan.problem import Problem, Root
+from venvkit.plan.requires import required_name
+from venvkit.plan.values import Plan
+from venvkit.plan.view import Member, View
+from venvkit.store.layout import Layout
+from venvkit.store.receipt import Receipt, read_receipt
+from venvkit.store.verify import members
+
+# These tell the environments of a model apart; all others decide what is planned.
+_TELLING = {"engine", "python"}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One plan.
+
+    Args:
+        environment: The id of the environment that was built from it; empty for a new plan.
+        receipt: That environment's receipt.
+        planned: The problem of a new plan.
+    """
+
+    model: str
+    environment: str
+    key: str
+    plan: Plan
+    receipt: Receipt | None = None
+    planned: Problem | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        return f"{self.model} ({self.environment or 'a new plan'})"
+
+    def problem(self, cancel: threading.Event) -> Problem:
+        """Return what the plan follows from; for an environment from its receipt, with the host as it was then.
+
+        Raises:
+            UsageError: The environment's host is gone.
+        """
+        if self.planned is not None:
+            return self.planned
+        assert self.receipt is not None
+        return _problem_of(self.receipt, Runner(cancel=cancel))
+
+
+def subject(text: str, choices: Mapping[str, Any], observer: Observer, cancel: threading.Event) -> Subject:
+    """Return the plan that `text` names: the path of a spec, a model of the store, or an environment's id.
+
+    Args:
+        choices: The options of a new plan; `engine` and `python` also tell a model's environments apart.
+
+    Raises:
+        VenvkitError: As `plan_env`; or nothing in the store has that name (`model-not-built`), several have
+            (`model-ambiguous`), or its receipt cannot be read (`environment-unusable`).
+    """
+    layout = store()
+    if _is_spec(text, layout):
+        made = plan_env(text, observer=observer, cancel=cancel, **choices)
+        return Subject(made.job.spec.name, "", made.key, made.plan, planned=made.recipe.problem)
+    receipt = _by_id(text, layout) or _by_name(text, choices, layout)
+    return Subject(receipt.model, receipt.id, receipt.key, receipt.plan, receipt=receipt)
+
+
+def refuse_options(texts: tuple[str, ...], choices: Mapping[str, Any]) -> None:
+    """Refuse options of a plan where no spec is planned: they would be passed over in silence.
+
+    Raises:
+        UsageError: `options-unused`.
+    """
+    layout = store()
+    other = sorted(choices.keys() - _TELLING)
+    if other and not any(_is_spec(text, layout) for text in texts):
+        raise UsageError(
+            f"an environment of the store was built already, so nothing is planned with {', '.join(other)}",
+            code="options-unused",
+            where=", ".join(texts),
+            remedy="name the path of the spec to plan it with these options",
+        )
+
+
+def ordered(first: str, second: str) -> tuple[str, str]:
+    """Return two arguments as (MODEL, NAME): a path or something of the store is the model, else the first."""
+    layout = store()
+    for fits in (is_path, lambda text: _is_stored(text, layout), lambda text: Path(text).is_file()):
+        if fits(first):
+            return first, second
+        if fits(second):
+            return second, first
+    return first, second
+
+
+def _is_spec(text: str, layout: Layout) -> bool:
+    return is_path(text) or (not _is_stored(text, layout) and Path(text).is_file())
+
+
+def _is_stored(text: str, layout: Layout) -> bool:
+    if not text or os.sep in text or text.startswith("."):
+        return False
+    return (layout.shells / text).is_dir() or (layout.envs / text).is_dir()
+
+
+def _by_id(text: str, layout: Layout) -> Receipt | None:
+    place = layout.envs / text
+    return read_receipt(place) if _is_stored(text, layout) and place.is_dir() else None
+
+
+def _by_name(model: str, choices: Mapping[str, Any], layout: Layout) -> Receipt:
+    version = choices.get("python", "")
+    found = [
+        entry
+        for entry in select(layout, model, choices.get("engine"))
+        if entry.state != "foreign" and f"{entry.python}.".startswith(f"{version}." if version else "")
+    ]
+    if len(found) != 1:
+        there = ", ".join(f"{entry.engine} on Python {entry.python}" for entry in found) or "none"
+        raise UsageError(
+            f"{len(found)} environments of {model!r} fit: {there}",
+            code="model-ambiguous" if found else "model-not-built",
+            where=model,
+            remedy="tell them apart with --engine and --python",
+        )
+    if found[0].receipt is None:
+        raise UsageError(
+            f"the environment of {model!r} cannot say what is in it: {found[0].problem}",
+            code="environment-unusable",
+            where=str(found[0].environment),
+            remedy="`venvkit build` makes a new one from the spec",
+        )
+    return found[0].receipt
+
+
+def _problem_of(receipt: Receipt, runner: Runner) -> Problem:
+    environ = dict(os.environ)
+    host: View = {}
+    if receipt.host_python:
+        snapshot = take_snapshot(receipt.host_python, runner=runner, cache_dir=None, environ=environ)
+        host = _as_it_was(members(snapshot.distributions, inherited=True), receipt.plan)
+    lines = (*receipt.roots, *receipt.repaired_roots)
+    roots = [Root(name, line, origin) for origin, line in lines if (name := required_name(line)) is not None]
+    return Problem(
+        roots=tuple(roots),
+        host=host,
+        environment=dict(probe(receipt.python, runner, environ=environ).environment),
+        overrides=receipt.overrides,
+        excludes=receipt.excludes,
+        no_inherit=_hidden(receipt.plan),
+    )
+
+
+def _as_it_was(now: View, plan: Plan) -> View:
+    """Return the host with the versions that the plan saw, though it may have changed since."""
+    then = {item.name: item.version for item in plan.inherit}
+    then |= {item.name: item.host_version for item in plan.shadow}
+    former = {
+        name: Member(name, version, None, inherited=True)
+        for name, version in then.items()
+        if name not in now or now[name].version != version
+    }
+    return {**now, **former}
+
+
+def _hidden(plan: Plan) -> frozenset[NormalizedName]:
+    """Return whose copy on the host was not allowed: only then is the very same version installed in front of it."""
+    otherwise = {item.name for item in plan.repaired} | {item.name for item in plan.install if item.url is not None}
+    return frozenset(
+        item.name for item in plan.shadow if item.version == item.host_version and item.name not in otherwise
+    )

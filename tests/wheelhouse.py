@@ -75,6 +75,9 @@ class HttpIndex:
     user: str = ""
     requests: list[str] = field(default_factory=list)
     fail_with: int = 0
+    metadata_files: bool = True
+    ranges: bool = True
+    sent: int = 0
     hang_on: str = ""
     _server: http.server.ThreadingHTTPServer | None = None
 
@@ -142,13 +145,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not path.is_file():
             return self._send(404, b"no such file", body)
         content = path.read_bytes()
+        if name.endswith(".metadata") and not self.index.metadata_files:
+            return self._send(404, b"no metadata", body)
         if name.endswith(".metadata"):
             with zipfile.ZipFile(path) as wheel:
                 content = wheel.read(next(n for n in wheel.namelist() if n.endswith(".dist-info/METADATA")))
+        span = self.headers.get("Range") if self.index.ranges else None
+        if span and body:
+            first, last = map(int, span.removeprefix("bytes=").split("-"))
+            return self._send(206, content[first : last + 1], body, "application/octet-stream")
         return self._send(200, content, body, "application/octet-stream")
 
     def _send(self, status: int, content: bytes, body: bool, kind: str = "text/plain") -> None:
+        self.index.sent += len(content) if body else 0
         self.send_response(status)
+        self.send_header("Accept-Ranges", "bytes" if self.index.ranges else "none")
         if status == 401:
             self.send_header("WWW-Authenticate", 'Basic realm="index"')
         self.send_header("Content-Type", kind)

@@ -42,6 +42,7 @@ CHOICES: dict[str, Any] = {
     "protect": (),
     "orphans": None,
     "exclude_newer": None,
+    "backend": None,
     "only_binary": (),
     "no_build": (),
     "torch_backend": None,

@@ -108,7 +108,7 @@ class Environment:
             # So that `python` is the host's, whoever asks; all else is as the host would start it.
             env["PATH"] = os.pathsep.join([str(self.python.parent), env.get("PATH", os.defpath)])
             return env
-        for name in ("PYTHONHOME", "PYTHONPATH"):
+        for name in ("PYTHONHOME", "PYTHONPATH", "_VENVKIT_SHELL"):
             env.pop(name, None)
         scripts: list[str] = self._facts["scripts"]
         rest = [part for part in env.get("PATH", os.defpath).split(os.pathsep) if part not in scripts]

@@ -14,18 +14,15 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from venvkit.backend.descriptions import Descriptions
-from venvkit.backend.metadata import MetadataReader
-from venvkit.backend.mirror import Mirrors
+from venvkit.backend.pip import Pip, check_levers
 from venvkit.backend.process import Runner
-from venvkit.backend.resolver import UvResolver
-from venvkit.backend.uv import Uv, find_uv
+from venvkit.backend.tools import Tool, backend_name, find_child_python, find_tool, make_resolver
 from venvkit.call import Call
 from venvkit.canonical import digest
 from venvkit.errors import NoSolutionError
 from venvkit.events import Observer, PhaseStarted, Warned
 from venvkit.host.interpreter import Interpreter
-from venvkit.host.probe import find_host_python, find_python, probe
+from venvkit.host.probe import find_host_python, probe
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
 from venvkit.host.watch import Watch
 from venvkit.inputs import read_inputs
@@ -37,7 +34,7 @@ from venvkit.plan.resolver import Unsolvable
 from venvkit.plan.values import Plan
 from venvkit.settings import key_environ
 from venvkit.spec.model import ModelSpec
-from venvkit.spec.request import Request
+from venvkit.spec.request import Request, Sources
 from venvkit.store.recipe import Recipe
 from venvkit.store.verify import members
 
@@ -50,6 +47,7 @@ class Job:
         host: The host as it is.
         child: What may be seen and inherited: the host, or the bare interpreter when the child sees no host.
         sees_host: Whether the host stands behind the child.
+        tool: What plans and installs.
         cache: The user's cache directory of venvkit.
         watches: What all of this was read from.
     """
@@ -57,7 +55,7 @@ class Job:
     call: Call
     observer: Observer
     runner: Runner
-    uv: Uv
+    tool: Tool
     spec: ModelSpec
     request: Request
     families: Families
@@ -66,6 +64,11 @@ class Job:
     sees_host: bool
     cache: Path
     watches: tuple[Watch, ...]
+
+    @property
+    def backend(self) -> str:
+        """What plans and installs: `uv` or `pip`."""
+        return backend_name(self.tool)
 
     @property
     def deep(self) -> str:
@@ -78,6 +81,7 @@ class Job:
                 self.host.fingerprint,
                 self.child.interpreter.python,
                 {name: choices[name] for name in names},
+                self.backend,
                 sorted(key_environ(self.call.environ).items()),
             ]
         )
@@ -113,15 +117,17 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
     settings = call.settings
     runner = Runner(cancel=cancel, timeout=settings.timeout)
     cache = cache_folder(call)
-    uv = find_uv(runner, call.environ, attempts=settings.download_attempts, offline=bool(call.choice("offline", False)))
+    tool = find_tool(call, runner, cache)
     inputs = read_inputs(call)
     observer(PhaseStarted("probe", call.host_python))
     python = find_host_python(call.choices["host_python"], settings.host_python)
     host = take_snapshot(python, runner=runner, cache_dir=cache / "hosts", environ=call.environ)
     _warn_isolated_tool(call, host, observer)
-    child, sees_host = _child(call, host, runner, uv)
+    child, sees_host = _child(call, host, runner, tool)
     observer(PhaseStarted("request", inputs.spec.name))
     request, watches = inputs.request(call, host, child, cache)
+    if isinstance(tool, Pip):
+        check_levers(request.levers, request.sources)
     if host.interpreter.python != python:
         # A version manager's shim: what it starts hangs on files that nobody can watch, so ask it every time.
         watches += (["unwatchable", python],)
@@ -129,7 +135,7 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
         call,
         observer,
         runner,
-        uv,
+        tool,
         inputs.spec,
         request,
         inputs.families,
@@ -149,7 +155,7 @@ def plan_job(job: Job) -> Planned:
         SourceError: A source cannot be reached, or refused.
     """
     problem = _problem(job)
-    resolver = _resolver(job)
+    resolver = make_resolver(job.tool, job.request, job.child, cache=job.cache, observer=job.observer)
     job.observer(PhaseStarted("resolve", f"{len(problem.roots)} requirement{'' if len(problem.roots) == 1 else 's'}"))
     try:
         plan = make_plan(problem, resolver)
@@ -159,45 +165,47 @@ def plan_job(job: Job) -> Planned:
             raise
         resolver.lost.details += ("without it there is no solution:", *error.details)
         raise resolver.lost from error
-    for item in plan.relaxed:
-        message = f"{item.requirement} has no solution: {item.host_version} of the host gives way to {item.version}"
-        job.observer(Warned("relaxed", message))
-    for repair in plan.repaired:
-        if Version(repair.version) < Version(repair.host_version):
-            message = f"{repair.name} goes back from {repair.host_version} to {repair.version} for this model"
-            job.observer(Warned("repaired-backwards", f"{message}; protect it to refuse that"))
-    for absent in plan.absent:
-        job.observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
-    for broken in plan.broken:
-        job.observer(Warned("broken", str(broken)))
-    uv_settings = tuple(sorted((n, v) for n, v in key_environ(job.call.environ).items() if n.startswith("UV_")))
+    _warn(job.observer, plan)
+    return planned_as(job, plan, problem=problem, sources=resolver.sources)
+
+
+def planned_as(job: Job, plan: Plan, *, problem: Problem | None = None, sources: Sources | None = None) -> Planned:
+    """Return a plan that is there already, for a job; nothing is resolved.
+
+    Args:
+        problem: What it was made from, else the job's.
+        sources: What it was made with, else the job's.
+    """
+    prefix = f"{job.backend.upper()}_"
+    environ = key_environ(job.call.environ)
     recipe = Recipe(
         model=job.spec.name,
         engine=job.request.engine,
         interpreter=job.child.interpreter,
         host=job.host if job.sees_host else None,
-        problem=problem,
+        problem=problem or _problem(job),
         plan=plan,
-        sources=resolver.sources,
+        sources=sources or job.request.sources,
         levers=job.request.levers,
-        uv_settings=uv_settings,
+        uv_settings=tuple(sorted((name, value) for name, value in environ.items() if name.startswith(prefix))),
+        backend=job.backend,
     )
     return Planned(job, plan, recipe)
 
 
-def _resolver(job: Job) -> UvResolver:
-    sources, interpreter = job.request.sources, job.child.interpreter
-    context = digest([interpreter.version, interpreter.implementation, dict(interpreter.environment), repr(sources)])
-    return UvResolver(
-        uv=job.uv,
-        mirrors=Mirrors(job.cache / "mirrors", job.uv),
-        snapshot=job.child,
-        sources=sources,
-        levers=job.request.levers,
-        metadata=MetadataReader(job.cache / "metadata", sources, job.uv.offline),
-        descriptions=Descriptions(job.cache / "descriptions", context),
-        observer=job.observer,
-    )
+def _warn(observer: Observer, plan: Plan) -> None:
+    """Tell what an operator should know of a plan."""
+    for item in plan.relaxed:
+        message = f"{item.requirement} has no solution: {item.host_version} of the host gives way to {item.version}"
+        observer(Warned("relaxed", message))
+    for repair in plan.repaired:
+        if repair.version and Version(repair.version) < Version(repair.host_version):
+            message = f"{repair.name} goes back from {repair.host_version} to {repair.version} for this model"
+            observer(Warned("repaired-backwards", f"{message}; protect it to refuse that"))
+    for absent in plan.absent:
+        observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
+    for broken in plan.broken:
+        observer(Warned("broken", str(broken)))
 
 
 def cache_folder(call: Call) -> Path:
@@ -247,7 +255,7 @@ def _refuse_unprotected(protect: frozenset[str], roots: tuple[Root, ...]) -> Non
         )
 
 
-def _child(call: Call, host: HostSnapshot, runner: Runner, uv: Uv) -> tuple[HostSnapshot, bool]:
+def _child(call: Call, host: HostSnapshot, runner: Runner, tool: Tool) -> tuple[HostSnapshot, bool]:
     """Decide which interpreter the child runs and whether it sees the host.
 
     Another minor version or implementation cannot import what the host has: it inherits nothing and sees nothing.
@@ -255,7 +263,7 @@ def _child(call: Call, host: HostSnapshot, runner: Runner, uv: Uv) -> tuple[Host
     interpreter = host.interpreter
     wanted = call.choices["python"]
     if wanted:
-        found = probe(find_python(str(wanted), runner, uv.path), runner, environ=call.environ)
+        found = probe(find_child_python(str(wanted), runner, tool), runner, environ=call.environ)
         if (found.minor, found.implementation) != (interpreter.minor, interpreter.implementation):
             return _bare(found, host), False
         interpreter = replace(

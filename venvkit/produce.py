@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from venvkit.backend.uv import Uv
 from venvkit.call import Call
 from venvkit.environment import Environment
 from venvkit.errors import MachineError, VenvkitError
 from venvkit.events import Observer, PhaseStarted, Warned
 from venvkit.job import Job, open_job, plan_job
+from venvkit.repair import recorded_call
 from venvkit.store import crash
-from venvkit.store.assembly import UvAssembly
+from venvkit.store.assembly import Assembly, UvAssembly
+from venvkit.store.assembly_pip import PipAssembly
 from venvkit.store.build import Builder
 from venvkit.store.collect import collect_environment, wanted_environments
 from venvkit.store.disk import near_cache
@@ -79,14 +82,20 @@ def _found_again(layout: Layout, key: str, job: Job) -> Environment | None:
 
 
 def _provide(layout: Layout, key: str, job: Job, recipe: Recipe, cancel: threading.Event | None) -> Environment:
-    uv, cache = near_cache(job.uv, layout)
+    assembly: Assembly
+    version = ""
+    if isinstance(job.tool, Uv):
+        uv, cache = near_cache(job.tool, layout)
+        assembly, version = UvAssembly(uv, job.observer, cache), uv.version
+    else:
+        assembly = PipAssembly(job.tool, job.observer)
     builder = Builder(
         layout,
-        UvAssembly(uv, job.observer, cache),
+        assembly,
         job.runner,
         job.observer,
         cancel,
-        job.uv.version,
+        version,
         job.call.settings.max_builds,
     )
     with contextlib.ExitStack() as undo:
@@ -140,6 +149,7 @@ def _record(layout: Layout, key: str, job: Job, receipt: Receipt, shell: Path) -
         watches=job.watches,
         model=job.spec.name,
         engine=job.request.engine,
+        call=recorded_call(job.call),
     )
 
 

@@ -83,7 +83,7 @@ def test_diff_as_text(invoke: Invoke, spec: Path, second: Path) -> None:
         ["tool", "version", "2.0", "1.0", "installed", "installed"],
     ]
     assert re.search(r"more +removed +1.0 +-", invoke("diff", second, "hello", "-q").stdout)
-    isolated = invoke("diff", spec, "hello", "--no-skip-installed", "-q").stdout
+    isolated = invoke("diff", spec, "hello", "--no-skip-installed", "-p", "base==1.0", "-q").stdout
     assert re.search(r"base +origin +1.0 +1.0 +installed +inherited", isolated)
     assert invoke("diff", "hello", "hello").stdout.endswith(": the same distributions\n")
 

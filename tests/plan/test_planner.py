@@ -224,3 +224,11 @@ def test_compiled_distributions_cross_numpys_major_version_together() -> None:
     made = plan(TableResolver(table, host), "numpy>=2", families=FAMILIES)
     assert installs(made) == {"numpy": "2.4.0", "scipy": "2.0"}
     assert [item.name for item in made.repaired] == ["scipy"]
+
+
+def test_compiled_distributions_run_with_an_older_numpy() -> None:
+    table = {"numpy": {"1.26.4": ()}, "scipy": {"1.0": ("numpy>=1",), "2.0": ("numpy>=1",)}}
+    host = host_of(member("numpy", "2.4"), member("scipy", "1.0", "numpy>=1", compiled=True))
+    made = plan(TableResolver(table, host), "numpy<2", families=FAMILIES)
+    assert installs(made) == {"numpy": "1.26.4"}
+    assert (made.repaired, made.broken, made.resolves) == ((), (), 1)

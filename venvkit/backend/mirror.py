@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from packaging.utils import NormalizedName
 
-from venvkit.backend.uv import MIRROR_MARK, Uv, failure
+from venvkit.backend.uv import MIRROR_MARK
 from venvkit.canonical import digest
 from venvkit.host.distribution import Distribution
 from venvkit.host.snapshot import HostSnapshot
@@ -27,18 +28,34 @@ from venvkit.plan.requires import parse_requires
 _FORMAT = 2
 
 
+class VenvMaker(Protocol):
+    """What makes the bare environment that a mirror stands in."""
+
+    def create_venv(self, python: str, place: Path, *, clear: bool = False) -> None:
+        """Create a bare virtual environment of the interpreter `python` at `place`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Mirrors:
-    """Makes mirrors, and keeps them under `folder` by what they hold."""
+    """Makes mirrors, and keeps them under `folder` by what they hold.
+
+    Args:
+        maker: The tool that plans in them.
+        importable: Whether a build in a mirror may import what the host has. Not for pip, which takes whatever is
+            on `sys.path` for installed.
+    """
 
     folder: Path
-    uv: Uv
+    maker: VenvMaker
+    importable: bool = True
 
     def python(self, snapshot: HostSnapshot, hidden: Collection[NormalizedName] = frozenset()) -> str:
         """Return the interpreter of a mirror of `snapshot` without the distributions in `hidden`."""
         shown = [item for item in snapshot.distributions if item.name not in hidden]
         key = digest(
-            [_FORMAT, snapshot.interpreter.python, snapshot.interpreter.version, snapshot.interpreter.site_dirs,
+            [_FORMAT, self.importable,
+             snapshot.interpreter.python, snapshot.interpreter.version, snapshot.interpreter.site_dirs,
              [[item.name, item.version, item.requires, item.direct_url] for item in shown]]
         )[:32]  # fmt: skip
         home = self.folder / key
@@ -50,25 +67,14 @@ class Mirrors:
         self.folder.mkdir(parents=True, exist_ok=True)
         attempt = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=self.folder))
         try:
-            done = self.uv.run(
-                [
-                    "venv",
-                    "--quiet",
-                    "--no-project",
-                    "--clear",
-                    "--python",
-                    snapshot.interpreter.python,
-                    str(attempt),
-                ]
-            )
-            if done.status != 0:
-                raise failure(done)
+            self.maker.create_venv(snapshot.interpreter.python, attempt, clear=True)
             site_packages = next((attempt / "lib").glob("*/site-packages"))
             for item in shown:
                 _write_dist_info(site_packages, item)
-            # Builds without isolation import what the host has, torch above all.
-            lines = [_path_line(path, snapshot.interpreter.pth_dirs) for path in snapshot.interpreter.site_dirs]
-            (site_packages / "zzzz_venvkit_mirror.pth").write_text("".join(lines), encoding="utf-8")
+            if self.importable:
+                # Builds without isolation import what the host has, torch above all.
+                lines = [_path_line(path, snapshot.interpreter.pth_dirs) for path in snapshot.interpreter.site_dirs]
+                (site_packages / "zzzz_venvkit_mirror.pth").write_text("".join(lines), encoding="utf-8")
             (attempt / MIRROR_MARK).write_text("planning only, never install here\n", encoding="utf-8")
             try:
                 attempt.rename(home)

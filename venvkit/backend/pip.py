@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvkit.backend.pipfailure import failure, lost_sources
-from venvkit.backend.process import Runner
+from venvkit.backend.pipfailure import lost_sources
+from venvkit.backend.process import Completed, Runner
 from venvkit.backend.uv import MIRROR_MARK
-from venvkit.errors import MachineError, UsageError
+from venvkit.errors import MachineError, SourceError, UsageError
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 
@@ -78,8 +78,8 @@ class Pip:
 
     def install(
         self, python: str, args: Sequence[str], sources: Sources, *, minor: str, keep_fds: Sequence[int] = ()
-    ) -> tuple[str, ...]:
-        """Run `pip install ARGS` on an interpreter; return the optional indexes that could not be reached.
+    ) -> tuple[Completed, Mapping[str, SourceError]]:
+        """Run `pip install ARGS` on an interpreter; return it, and the optional indexes that could not be reached.
 
         Args:
             python: The interpreter that pip runs on and installs for.
@@ -90,7 +90,7 @@ class Pip:
 
         Raises:
             ValueError: The command would write into a planning mirror.
-            VenvkitError: pip failed, of the class that says why, or a source that counts was lost.
+            SourceError: A source refused, or one that is not optional cannot be reached.
         """
         if "--dry-run" not in args and any((parent / MIRROR_MARK).exists() for parent in Path(python).parents):
             raise ValueError(f"refusing to let pip write into the planning mirror {python}")
@@ -107,13 +107,10 @@ class Pip:
             )
             # pip passes over an index that does not answer, and says so in its log alone.
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        lost = lost_sources(text, sources.optional_index_urls)
-        if done.status != 0:
-            raise failure(done)
-        return lost
+        return done, lost_sources(text, sources.optional_index_urls)
 
     def _child_environ(self) -> dict[str, str]:
-        dropped = _MISLEADING | {"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+        dropped = _MISLEADING | {"PYTHONHOME", "PYTHONPATH"}
         return {name: value for name, value in self.environ.items() if name.upper() not in dropped}
 
     def _program(self, minor: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -29,14 +29,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOST_LINES = 14
 
 
-def lost_sources(log: str, optional: Collection[str]) -> tuple[str, ...]:
-    """Return those of the `optional` indexes that pip could not read, by its log.
+def lost_sources(log: str, optional: Collection[str]) -> Mapping[str, SourceError]:
+    """Return those of the `optional` indexes that pip could not read by its log, each with why.
 
     Raises:
         SourceError: An index refused, whichever it is (`source-refused`), or one that is not optional cannot be
             reached (`source-unreachable`): an answer without it would be another answer.
     """
-    lost: dict[str, None] = {}
+    lost: dict[str, SourceError] = {}
     for match in (*_SKIPPED.finditer(log), *_IGNORED.finditer(log)):
         url, why = match["url"], mask(match["why"])
         if "404 Client Error" in why:  # the index has no such project
@@ -47,8 +47,8 @@ def lost_sources(log: str, optional: Collection[str]) -> tuple[str, ...]:
         known = next((one for one in optional if _bare(url).startswith(_bare(one).rstrip("/"))), None)
         if known is None:
             raise _unreachable(details)
-        lost[known] = None
-    return tuple(lost)
+        lost[known] = _unreachable(details)
+    return lost
 
 
 def failure(done: Completed) -> VenvkitError:

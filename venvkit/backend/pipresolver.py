@@ -13,7 +13,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.backend.mirror import Mirrors
 from venvkit.backend.pip import Pip
+from venvkit.backend.pipfailure import failure
 from venvkit.backend.requestfiles import RequestFiles
+from venvkit.errors import SourceError
 from venvkit.events import Observer, Warned, ignore
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.requires import parse_requires
@@ -64,6 +66,7 @@ class PipResolver:
         snapshot: The host whose distributions are candidates.
         sources: Indexes, find-links and their options.
         levers: Which distributions may not be built.
+        lost: The failure of the last optional index that could not be reached.
     """
 
     pip: Pip
@@ -72,6 +75,7 @@ class PipResolver:
     sources: Sources
     levers: Levers
     observer: Observer = ignore
+    lost: SourceError | None = None
     _known: dict[Pin, Description] = field(default_factory=dict)
     _warned: set[str] = field(default_factory=set)
 
@@ -84,10 +88,13 @@ class PipResolver:
             report = Path(folder, "report.json")
             files = PipFiles(Path(folder), self.sources, self.levers, self.pip.offline)
             args = ["--dry-run", "--report", str(report), *files.question(question)]
-            lost = self.pip.install(python, args, self.sources, minor=self.snapshot.interpreter.minor)
+            done, lost = self.pip.install(python, args, self.sources, minor=self.snapshot.interpreter.minor)
+            for url, error in lost.items():
+                self.lost = error
+                self._warn(url)
+            if done.status != 0:
+                raise failure(done)
             found = msgspec.json.decode(report.read_bytes(), type=_Report)
-        for url in lost:
-            self._warn(url)
         asked = {parsed.name: parsed.url for line in question.requirements if (parsed := parse_requires(line))}
         urls = {canonicalize_name(name): url for name, url in asked.items()}
         return tuple(self._pin(item, urls) for item in found.install)

@@ -102,6 +102,9 @@ class UvResolver:
         )
         files = {file.name: file for file in read_pylock(done.stdout)}
         contents = self.metadata.read(files.values())
+        missing = [str(pin) for pin in pins if pin.name not in files]
+        if missing:
+            raise VenvkitError("uv's lock lacks what it was asked for", code="uv-answer", details=tuple(missing))
         for pin in pins:
             file = files[pin.name]
             requires = contents[file]

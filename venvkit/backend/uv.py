@@ -77,6 +77,17 @@ class Uv:
                 die_with_parent=bool(keep_fds),
             )
 
+    def create_venv(self, python: str, place: Path, *, clear: bool = False, keep_fds: Sequence[int] = ()) -> None:
+        """Create a bare virtual environment of `python` at `place`.
+
+        Raises:
+            VenvkitError: uv cannot, of the class that says why.
+        """
+        command = ["venv", "--quiet", "--no-project", *(["--clear"] if clear else []), "--python", python, str(place)]
+        done = self.run(command, keep_fds=keep_fds)
+        if done.status != 0:
+            raise failure(done)
+
     def _child_environ(self, sources: Sources | None) -> dict[str, str]:
         env = {name: value for name, value in self.environ.items() if name not in _MISLEADING}
         env.setdefault("UV_HTTP_RETRIES", str(self.attempts - 1))

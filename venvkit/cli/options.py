@@ -60,6 +60,7 @@ _REQUEST_OPTIONS = (
     _several("--no-inherit", "no_inherit", metavar="NAME", help="Do not use the host's copy."),
     _several("--protect", "protect", metavar="NAME", help="Host distribution that may not be broken or replaced."),
     click.option("--orphans", type=click.Choice(_ORPHANS), help="What to do about what the plan breaks on the host."),
+    click.option("--backend", type=click.Choice(("uv", "pip")), help="What plans and installs; uv if not said."),
     click.option("--exclude-newer", metavar="DATE|AGE", help="Ignore what was uploaded after a date, or is younger."),
     _several("--only-binary", "only_binary", metavar="NAME", help="Take wheels of it alone; :all: for everything."),
     _several("--no-build", "no_build", metavar="NAME", help="Refuse a plan that builds it; :all: for everything."),
@@ -73,8 +74,8 @@ _REQUEST_OPTIONS = (
 _NAMES = (
     "engine", "model_format", "packages", "variables", "index_url", "extra_index_urls", "find_links",
     "index_strategy", "host_python", "python", "upgrade", "isolated", "accelerator", "constraints", "overrides",
-    "excludes", "no_inherit", "protect", "orphans", "exclude_newer", "only_binary", "no_build", "torch_backend",
-    "optional", "verify", "sources",
+    "excludes", "no_inherit", "protect", "orphans", "backend", "exclude_newer", "only_binary", "no_build",
+    "torch_backend", "optional", "verify", "sources",
 )  # fmt: skip
 
 

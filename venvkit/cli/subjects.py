@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from packaging.utils import NormalizedName
 
@@ -122,7 +122,9 @@ def _is_stored(text: str, layout: Layout) -> bool:
 
 def _by_id(text: str, layout: Layout) -> Receipt | None:
     place = layout.envs / text
-    return read_receipt(place) if _is_stored(text, layout) and place.is_dir() else None
+    if not _is_stored(text, layout) or not place.is_dir():
+        return None
+    return read_receipt(place) or _unusable(text, "it has no receipt")
 
 
 def _by_name(model: str, choices: Mapping[str, Any], layout: Layout) -> Receipt:
@@ -140,14 +142,16 @@ def _by_name(model: str, choices: Mapping[str, Any], layout: Layout) -> Receipt:
             where=model,
             remedy="tell them apart with --engine and --python",
         )
-    if found[0].receipt is None:
-        raise UsageError(
-            f"the environment of {model!r} cannot say what is in it: {found[0].problem}",
-            code="environment-unusable",
-            where=str(found[0].environment),
-            remedy="`venvkit build` makes a new one from the spec",
-        )
-    return found[0].receipt
+    return found[0].receipt or _unusable(model, found[0].problem)
+
+
+def _unusable(text: str, problem: str) -> NoReturn:
+    raise UsageError(
+        f"the environment cannot say what is in it: {problem}",
+        code="environment-unusable",
+        where=text,
+        remedy="`venvkit build` makes a new one from the spec",
+    )
 
 
 def _problem_of(receipt: Receipt, runner: Runner) -> Problem:

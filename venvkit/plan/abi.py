@@ -66,7 +66,7 @@ class Families:
         for name in sorted(self.majors & host.keys()):
             major = Version(host[name].version).major
             for member in _compiled_against(name, host, environment):
-                yield Violation(member.label, f"{name}=={major}.*", None)
+                yield Violation(member.label, f"{name}<{major + 1}", None)
 
     def violations(self, host: View, view: View, environment: Mapping[str, str]) -> Iterator[Violation]:
         """Yield what the metadata's own walk cannot see."""
@@ -82,11 +82,14 @@ NO_FAMILIES = Families()
 
 
 def _crossed(name: NormalizedName, host: View, view: View, environment: Mapping[str, str]) -> Iterator[Violation]:
-    """Yield the inherited compiled distributions that were built against another major version of `name`."""
+    """Yield the inherited compiled distributions that were built against an older major version of `name`.
+
+    Only upwards: what was built against a newer one runs with an older, as far as its metadata allows.
+    """
     before, after = Version(host[name].version), Version(view[name].version)
-    if before.major != after.major:
+    if after.major > before.major:
         for member in _compiled_against(name, view, environment):
-            yield Violation(member.label, f"{name}=={before.major}.*", view[name].version)
+            yield Violation(member.label, f"{name}<{before.major + 1}", view[name].version)
 
 
 def _compiled_against(name: NormalizedName, view: View, environment: Mapping[str, str]) -> Iterator[Member]:

@@ -59,6 +59,7 @@ class Settings:
         accelerator: Facts to plan for in place of those found, as written; None to look.
         engines: Files with further engine tables, absolute.
         exclude_newer: Date, time or age as uv takes it; None without a limit.
+        backend: `uv` or `pip`.
         timeout: Time limit of one child, in seconds.
         orphans: `hold-repair`, `hold` or `report`.
         protect: Names of protected distributions, normalized (PEP 503).
@@ -71,6 +72,7 @@ class Settings:
         "_acting",
         "_levels",
         "accelerator",
+        "backend",
         "download_attempts",
         "enable",
         "engines",
@@ -102,6 +104,7 @@ class Settings:
     accelerator: str | None
     engines: tuple[str, ...]
     exclude_newer: str | None
+    backend: str
     timeout: float
     orphans: str
     protect: tuple[str, ...]
@@ -172,6 +175,7 @@ _ATTRIBUTES = (
     ("accelerator", "VENVKIT_ACCELERATOR"),
     ("engines", "VENVKIT_ENGINES"),
     ("exclude_newer", "VENVKIT_EXCLUDE_NEWER"),
+    ("backend", "VENVKIT_BACKEND"),
     ("timeout", "VENVKIT_TIMEOUT"),
     ("orphans", "VENVKIT_ORPHANS"),
     ("protect", "VENVKIT_PROTECT"),

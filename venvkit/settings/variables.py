@@ -132,6 +132,13 @@ _ACTED_ON = (
         acts=True,
     ),
     Variable(
+        "VENVKIT_BACKEND",
+        "uv",
+        choice("uv", "pip"),
+        "What plans and installs: uv, or pip with virtualenv where uv cannot run.",
+        acts=True,
+    ),
+    Variable(
         "VENVKIT_TIMEOUT",
         "3600",
         number(above_zero=True),

@@ -1,6 +1,6 @@
 """How distributions get into an environment: a strategy behind one interface.
 
-The only one today lets uv install into the venv. Nothing outside an assembly may assume that a file under
+The one here lets uv install into the venv. Nothing outside an assembly may assume that a file under
 site-packages belongs to the environment.
 """
 
@@ -57,10 +57,7 @@ class UvAssembly:
     def create(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> Path:
         """See `Assembly.create`."""
         self.observer(PhaseStarted("create", str(place)))
-        command = ["venv", "--quiet", "--no-project", "--python", recipe.interpreter.python, str(place)]
-        done = self.uv.run(command, keep_fds=keep_fds)
-        if done.status != 0:
-            raise failure(done)
+        self.uv.create_venv(recipe.interpreter.python, place, keep_fds=keep_fds)
         return next((place / "lib").glob("*/site-packages"))
 
     def install(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> None:

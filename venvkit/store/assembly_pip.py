@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from venvkit.backend.pip import Pip
+from venvkit.backend.pipfailure import failure
 from venvkit.backend.pipresolver import PipFiles
 from venvkit.events import InstallProgress, Observer, PhaseStarted
 from venvkit.store.assembly import pin_line
@@ -43,5 +44,7 @@ class PipAssembly:
             # pip runs in the child, which sees the host: what it finds there is neither installed nor to be removed.
             args = ["--no-deps", "--ignore-installed", "--no-compile", *files.pins(map(pin_line, recipe.plan.install))]
             python = str(place / "bin" / "python")
-            self.pip.install(python, args, recipe.sources, minor=recipe.interpreter.minor, keep_fds=keep_fds)
+            done, _ = self.pip.install(python, args, recipe.sources, minor=recipe.interpreter.minor, keep_fds=keep_fds)
+        if done.status != 0:
+            raise failure(done)
         self.observer(InstallProgress(total, total))

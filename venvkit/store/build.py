@@ -21,6 +21,7 @@ from venvkit.host.distribution import Distribution
 from venvkit.store import crash
 from venvkit.store.assembly import Assembly
 from venvkit.store.child import HOOK, hook_source, write_hook
+from venvkit.store.collect import wanted_environments
 from venvkit.store.disk import check_space
 from venvkit.store.files import remove_tree
 from venvkit.store.integrity import intact
@@ -55,7 +56,7 @@ class Builder:
     """Builds environments into a store.
 
     Args:
-        uv_version: Noted in receipts.
+        uv_version: Noted in receipts; empty when uv has no part in it.
         max_builds: How many builds may run at the same time in this store.
     """
 
@@ -152,7 +153,8 @@ def sweep_rubble(layout: Layout, key: str) -> None:
     for number in list(_numbers(layout, key)):
         place = layout.envs / f"{key[:KEY_LENGTH]}-{number}"
         lease = layout.lease(place.name)
-        if os.path.lexists(place / RECEIPT):
+        # A shell may still lead to one whose receipt was lost: it goes when the shell leads to another.
+        if os.path.lexists(place / RECEIPT) or place in wanted_environments(layout):
             continue
         with exclusive(lease) as alone:
             if alone:

@@ -66,6 +66,12 @@ def _violations(receipt: Receipt, host: HostSnapshot | None) -> Iterator[Finding
             yield Finding("violation", str(item))
 
 
+def changed_distributions(receipt: Receipt) -> tuple[str, ...]:
+    """Return the names of the installed distributions of which a file is not as it was."""
+    installed, _ = scan([receipt.site_packages])
+    return tuple(str(item.name) for item in installed if next(_compare(item), None) is not None)
+
+
 def _changed_files(receipt: Receipt) -> Iterator[Finding]:
     installed, _ = scan([receipt.site_packages])
     for item in installed:

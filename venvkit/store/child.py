@@ -12,7 +12,13 @@ from pathlib import Path
 
 HOOK = "_venvkit_child"
 POINTER = "zzzz_venvkit.pth"
-_POINTER_HEAD = "import site; site.addsitedir("
+# A process that started through a shell tells those that it starts through it which environment it has: when the shell
+# moves on meanwhile, its workers still get the environment of the process that they work for.
+PINNED = "_VENVKIT_SHELL"
+_POINTER_HEAD = (
+    f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
+    "site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else "
+)
 _POINTER_TAIL = ")\n"
 
 # It must not fail and costs 1-2 ms at every start of every process: few lines, few imports.
@@ -78,8 +84,16 @@ def take_lease():
         pass
 
 
+def pin():
+    """Tell processes that are started through the same shell which environment this one has."""
+    own = os.path.dirname(os.path.abspath(__file__))
+    if not own.startswith(sys.prefix + os.sep):
+        os.environ[{pinned!r}] = sys.prefix + "\\n" + own
+
+
 if ORDER:
     see_host()
+pin()
 take_lease()
 '''
 
@@ -98,6 +112,7 @@ def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequ
         plain_dirs=_literal(plain_dirs),
         order=_literal(order),
         lease=ascii(str(lease)),
+        pinned=PINNED,
     )
 
 

@@ -29,6 +29,7 @@ def write_entry(
     watches: Sequence[Watch],
     model: str,
     engine: str | None,
+    call: Mapping[str, Any] | None,
 ) -> Mapping[str, Any]:
     """Record that `request` is answered by an environment, and return the facts that the warm path will give.
 
@@ -37,12 +38,14 @@ def write_entry(
         deep: Digest of the request after parsing and of the host's content: when only watches moved, an equal one
             says that nothing has changed.
         watches: What the request and the host were read from.
+        call: What repeats the call, so that a spoilt environment can be built anew; None when that may not be stored.
     """
     facts = facts_of(layout, receipt, shell, model=model, engine=engine)
     entry = {
         "schema": INDEX_SCHEMA,
         "facts": facts,
         "deep": deep,
+        "call": call,
         "watches": [*watches, *own_watches(receipt, shell)],
     }
     write_atomically(layout.request(request), canonical_json(entry), what="index")

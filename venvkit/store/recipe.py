@@ -24,7 +24,8 @@ class Recipe:
     Args:
         interpreter: The interpreter that the venv is created from.
         host: The host that the child sees behind itself; None when it sees none.
-        uv_settings: The operator's UV_* variables that change what uv builds.
+        uv_settings: The operator's variables that change what the backend builds: UV_*, or PIP_*.
+        backend: The tool that builds: `uv` or `pip`.
         repaired_roots: Requirements that the planner added to keep host distributions whole, as (origin, line).
     """
 
@@ -37,6 +38,7 @@ class Recipe:
     sources: Sources
     levers: Levers
     uv_settings: tuple[tuple[str, str], ...]
+    backend: str = "uv"
 
     @property
     def relied(self) -> tuple[Relied, ...]:
@@ -69,5 +71,6 @@ class Recipe:
                 "uv": self.uv_settings,
                 "build": [self.sources.no_build_isolation] if builds else None,
                 "verify": sorted(self.levers.verify),
+                **({} if self.backend == "uv" else {"backend": self.backend}),
             }
         )  # fmt: skip

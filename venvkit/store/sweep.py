@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from venvkit.store.collect import collect_environment, shells_of
+from venvkit.store.collect import collect_environment, shells_of, wanted_environments
 from venvkit.store.files import ASIDE, TEMPORARY, delete
 from venvkit.store.layout import RECEIPT, Layout
 from venvkit.store.lease import exclusive
@@ -61,7 +61,15 @@ def _leftovers(folder: Path) -> list[Path]:
 def sweep(layout: Layout, item: Rubble) -> bool:
     """Delete one thing; returns whether it is gone: not when a live process is at work on it or runs from it."""
     if item.unsealed:
-        return collect_environment(layout, item.path, lambda: os.path.lexists(item.path / RECEIPT)) == "removed"
+        # A shell may still lead to one whose receipt was lost: it goes when the shell leads to another.
+        return (
+            collect_environment(
+                layout,
+                item.path,
+                lambda: os.path.lexists(item.path / RECEIPT) or item.path in wanted_environments(layout),
+            )
+            == "removed"
+        )
     if item.shell is not None:
         with attempt(layout.shell_lock(item.shell), soft=layout.soft) as lock:
             if lock is None:

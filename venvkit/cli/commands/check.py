@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 
@@ -19,7 +19,8 @@ from venvkit.cli.text import counted
 from venvkit.errors import CancelledError, ProofError, VenvkitError
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
 from venvkit.store.check import Finding, check_entry
-from venvkit.store.inventory import Entry
+from venvkit.store.inventory import Entry, entries
+from venvkit.store.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,21 @@ class Verdicts:
 @click.argument("model", required=False)
 @engine_option
 @click.option("--all", "everything", is_flag=True, help="Check every environment of the store.")
+@click.option("--repair", "mend", is_flag=True, help="Build anew what is not proved.")
 @json_option
-def command(model: str | None, engine: str | None, everything: bool) -> Outcome:
+def command(model: str | None, engine: str | None, everything: bool, mend: bool) -> Outcome:
     """Prove the environments of MODEL, a name or the path of a spec, again: host, requirements and files."""
     with cancellable() as cancel:
         examiner = _Examiner(cancel)
-        found = select_or_all(store(), model, engine, everything=everything)
-        result = Verdicts(tuple(examiner.examine(entry) for entry in found))
+        layout = store()
+        found = select_or_all(layout, model, engine, everything=everything)
+        verdicts = [examiner.examine(entry) for entry in found]
+        if mend:
+            verdicts = [
+                verdict if verdict.ok else _mended(layout, entry, verdict, examiner)
+                for entry, verdict in zip(found, verdicts, strict=True)
+            ]
+        result = Verdicts(tuple(verdicts))
     if not result.failed:
         return Outcome(result)
     error = ProofError(
@@ -81,6 +90,22 @@ def command(model: str | None, engine: str | None, everything: bool) -> Outcome:
         remedy="`venvkit build` makes a new one from the spec",
     )
     return Outcome(result, Failure.of(error))
+
+
+def _mended(layout: Layout, entry: Entry, verdict: Verdict, examiner: _Examiner) -> Verdict:
+    """Build an environment anew and examine the new one; what stands in the way is one more finding."""
+    from venvkit.cli.progress import reporting
+    from venvkit.repair import repair
+
+    try:
+        with reporting(quiet=False) as observer:
+            repair(layout, entry, observer)
+    except CancelledError:
+        raise
+    except VenvkitError as error:
+        return replace(verdict, findings=(*verdict.findings, Finding("not-repaired", error.message)))
+    again = next(item for item in entries(layout) if item.path == entry.path)
+    return examiner.examine(again)
 
 
 class _Examiner:

@@ -76,13 +76,14 @@ class Sight:
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         place = self.place
+        how = f"uv {self.uv}" if self.uv else "pip"
         yield "shell", place.path
         yield "environment", self.environment
         yield "interpreter", self.interpreter
         yield "host", self.host or ("not visible" if self.plan else "")
         yield "key", place.key
         yield "size", size(place.size) if place.key else ""
-        yield "created", f"{self.created} by venvkit {self.venvkit} with uv {self.uv}" if self.created else ""
+        yield "created", f"{self.created} by venvkit {self.venvkit} with {how}" if self.created else ""
         pids = ", ".join(map(str, self.used_by))
         yield "in use", (f"by pid {pids}" if pids else "yes") if place.in_use else "no"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from venvkit.backend.pipconfig import read_pip_config
@@ -91,10 +92,17 @@ def read_inputs(call: Call) -> Inputs:
     own = Path(call.settings.home, "venvkit", "engines.toml")
     extra = [Path(path) for path in call.settings.engines]
     paths = [data_dir() / "engines.toml", *([own] if own.exists() else []), *extra]
-    watches = [stat_watch(str(path)) for path in (*paths, own, Path(call.settings.home, "venvkit", "settings.toml"))]
     abi = data_dir() / "abi.toml"
-    families = parse_families(tomllib.loads(abi.read_text(encoding="utf-8")), origin=str(abi))
-    return Inputs(_spec(call), load_engines(paths), families, (*watches, stat_watch(str(abi))))
+    read = [stat_watch(str(path)) for path in (*paths, abi)]
+    engines, families = _data(tuple(map(str, paths)), str(abi), tuple(map(tuple, read)))
+    absent = [stat_watch(str(path)) for path in (own, Path(call.settings.home, "venvkit", "settings.toml"))]
+    return Inputs(_spec(call), engines, families, (*read, *absent))
+
+
+@lru_cache(maxsize=8)
+def _data(paths: tuple[str, ...], abi: str, _state: tuple[tuple[object, ...], ...]) -> tuple[EngineTable, Families]:
+    """Parse the data files, once per process and state of them: a fleet is planned over one table."""
+    return load_engines(paths), parse_families(tomllib.loads(Path(abi).read_text(encoding="utf-8")), origin=abi)
 
 
 def _spec(call: Call) -> ModelSpec:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import WriteSpec
 from tests.hosts import Host, tree_hashes
+from tests.pips import share_pip
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import VenvkitError, ensure_env, plan_env
 from venvkit.errors import NoSolutionError, SourceError
@@ -15,7 +16,11 @@ from venvkit.plan.values import Plan
 
 
 @pytest.fixture(params=["uv", "pip"], autouse=True)
-def backend(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def backend(
+    request: pytest.FixtureRequest, home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:  # fmt: skip
+    share_pip(tmp_path, tmp_path_factory)
     monkeypatch.setenv("VENVKIT_BACKEND", request.param)
     # What keeps uv from the network keeps pip from it too.
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -69,7 +74,11 @@ def test_what_is_planned(
     assert installs(plan) == installed
     assert [str(item.name) for item in plan.inherit] == inherited
     assert plan.broken == ()
-    assert all(item.reason and item.description.sha256 is None or item.description.url for item in plan.install)
+    for item in plan.install:
+        assert item.reason
+        assert item.description.requires is not None
+        assert (item.description.url or "").endswith(".whl")
+        assert not item.description.builds
 
 
 def test_a_constraint_bounds_without_requiring(stocked: Host, write_spec: WriteSpec) -> None:
@@ -163,7 +172,9 @@ def test_an_index_that_cannot_be_reached(
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("XINFERENCE_DOWNLOAD_MAX_ATTEMPTS", "1")
     links = [wheelhouse.url] if also_there else []
-    error = failed(write_spec("m", ["tool"], index_url="http://me:hidden@127.0.0.1:9/simple", find_links=links), stocked)
+    error = failed(
+        write_spec("m", ["tool"], index_url="http://me:hidden@127.0.0.1:9/simple", find_links=links), stocked
+    )
     assert isinstance(error, SourceError)
     assert error.code == "source-unreachable"
     assert "hidden" not in str(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,44 @@ def test_a_repair_shows_its_download(invoke: Invoke, wide: Path, wheelhouse: Whe
     text = invoke("plan", wide, "-p", "base>=3", "-q").stdout
     size = (wheelhouse.path / "helper-2.0-py3-none-any.whl").stat().st_size
     assert re.search(rf"repaired: .*\n .*download +because\n  helper +1.0 +2.0 +{size} B +helper==1.0", text), text
+
+
+@pytest.fixture
+def raw(wheelhouse: Wheelhouse) -> None:
+    """A distribution without a wheel, whose metadata can be read without a build."""
+    info = b"Metadata-Version: 2.2\nName: raw\nVersion: 1.0\n"
+    with tarfile.open(wheelhouse.path / "raw-1.0.tar.gz", "w:gz") as archive:
+        for name, content in (("raw-1.0/PKG-INFO", info), ("raw-1.0/pyproject.toml", b"")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+@pytest.mark.usefixtures("raw")
+def test_a_plan_marks_what_is_built_from_source(invoke: Invoke, spec: Path) -> None:
+    made = document(invoke("plan", spec, "-p", "raw", "--json").stdout)["data"]
+    assert {item["name"]: item["builds"] for item in made["install"]} == {"raw": True, "tool": False}
+    assert re.search(r"^  raw +1.0 +\d+ B +from source ", invoke("plan", spec, "-p", "raw", "-q").stdout, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("raw")
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ["--only-binary", "raw"],
+        ["--only-binary", ":all:"],
+        ["--no-build", ":all:"],
+        pytest.param(
+            ["--no-build", "raw"],
+            marks=pytest.mark.xfail(strict=True, reason="`uv pip` has no --no-build-package"),
+        ),
+    ],
+)
+def test_a_build_can_be_forbidden(invoke: Invoke, spec: Path, refusal: list[str]) -> None:
+    done = invoke("plan", spec, "-p", "raw", *refusal, "--json")
+    assert (done.exit_code, document(done.stdout)["error"]["code"]) == (3, "no-solution")
+    tolerated = invoke("plan", spec, "-p", "raw", "--optional", "raw", *refusal, "--json")
+    assert [item["requirement"] for item in document(tolerated.stdout)["data"]["absent"]] == ["raw"]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_an_example_is_valid_and_makes_a_request_for_each_of_its_engines(path, e
 def test_the_hello_example_needs_no_engine(engines):
     (spec,) = load_specs(data_dir() / "models" / "hello.json")
     assert spec_engines(spec, engines) == ()
-    assert spec.packages == ("cowsay>=6", "humanize>=4")
+    assert spec.packages == ("cowsay>=6", "humanize>=4", "packaging>=23")
 
 
 def test_the_schema_names_the_fields_that_the_parser_reads():

@@ -275,10 +275,10 @@ def test_when_its_builder_dies_a_waiter_takes_over(
 def test_an_installer_dies_with_its_builder(far: World, index: HttpIndex) -> None:
     index.hang_on = ".whl"
     builder = far.command("build", str(far.spec), "-q")
-    until(lambda: writers(far.home), 30)
+    until(lambda: writers(far.home) and any(path.endswith(".whl") for path in index.requests), 30)
     (installer,) = writers(far.home)
     locks = [str(entry.readlink()) for entry in Path(f"/proc/{installer}/fd").iterdir() if entry.exists()]
-    held = [path for path in locks if path.endswith(".lock")]
+    held = [path for path in locks if path.startswith(str(far.layout.locks))]
     assert len(held) == 1, "it holds the environment's lock as long as it lives, and no other"
     with attempt(Path(held[0])) as none:
         assert none is None

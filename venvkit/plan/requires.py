@@ -30,24 +30,27 @@ def required_name(line: str) -> NormalizedName | None:
     return _canonical(match.group(1)) if match else None
 
 
-def applies(requirement: Requirement, extras: frozenset[str], environment: Mapping[str, str]) -> bool:
-    """Tell whether a requirement's marker holds for a distribution that is wanted with `extras`."""
-    if requirement.marker is None:
-        return True
-    if requirement.marker.evaluate({**environment, "extra": ""}):
-        return True
-    return any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in extras)
+@lru_cache(maxsize=65536)
+def _holds(line: str, extra: str, environment: tuple[tuple[str, str], ...]) -> bool:
+    """Tell whether a line's marker holds; a walk asks the same of the same lines again and again."""
+    requirement = parse_requires(line)
+    return requirement is not None and (
+        requirement.marker is None or requirement.marker.evaluate({**dict(environment), "extra": extra})
+    )
 
 
 def active_requires(
     lines: tuple[str, ...], extras: frozenset[str], environment: Mapping[str, str]
 ) -> Iterator[tuple[str, Requirement]]:
-    """Yield the lines of a distribution that apply, as (line, parsed)."""
+    """Yield the lines of a distribution that is wanted with `extras` that apply, as (line, parsed)."""
+    items = tuple(environment.items())
     for line in lines:
-        if not extras and "extra" in line and "extra ==" in line and " or " not in line:
+        if not extras and "extra ==" in line and " or " not in line:
             continue  # an optional dependency, by far the most frequent line: no need to parse it
         requirement = parse_requires(line)
-        if requirement is not None and applies(requirement, extras, environment):
+        if requirement is None:
+            continue
+        if requirement.marker is None or any(_holds(line, extra, items) for extra in ("", *extras)):
             yield line, requirement
 
 

@@ -8,15 +8,15 @@ import py_compile
 import re
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from venvkit import __version__
 from venvkit.backend.process import Runner
-from venvkit.events import Observer, PhaseStarted
+from venvkit.events import Observer, PhaseStarted, Warned
 from venvkit.host.distribution import Distribution
 from venvkit.store import crash
 from venvkit.store.assembly import Assembly
@@ -30,6 +30,7 @@ from venvkit.store.layout import KEY_LENGTH, RECEIPT, Layout
 from venvkit.store.lease import Lease, exclusive
 from venvkit.store.libraries import library_folders
 from venvkit.store.lock import HeldLock, hold, hold_any
+from venvkit.store.ownership import Conflict, find_conflicts
 from venvkit.store.receipt import (
     SCHEMA,
     Receipt,
@@ -124,6 +125,9 @@ class Builder:
         installed = prove_installed(
             site_packages, recipe.plan, recipe.problem, (*claims(recipe), *repaired_roots(recipe))
         )
+        conflicts = _conflicts(recipe, installed)
+        for conflict in conflicts:
+            self.observer(Warned("conflict", str(conflict)))
         inherited = _inherited(recipe)
         write_launchers(place / "bin", inherited)
         shadowed = [item.name for item in recipe.plan.shadow]
@@ -133,7 +137,7 @@ class Builder:
         py_compile.compile(str(site_packages / f"{HOOK}.py"), doraise=False, quiet=1)
         crash.at("build-verified")
         self.observer(PhaseStarted("seal", place.name))
-        receipt = _receipt(place, site_packages, recipe, self.uv_version)
+        receipt = replace(_receipt(place, site_packages, recipe, self.uv_version), conflicts=conflicts)
         write_receipt(receipt)
         return receipt
 
@@ -197,6 +201,14 @@ def _inherited(recipe: Recipe) -> list[Distribution]:
         return []
     found = (recipe.host.find(item.name) for item in recipe.plan.inherit)
     return [item for item in found if item is not None]
+
+
+def _conflicts(recipe: Recipe, installed: Iterable[Distribution]) -> tuple[Conflict, ...]:
+    own = tuple(installed)
+    replaced = {item.name for item in own}
+    host = recipe.host.distributions if recipe.host is not None else ()
+    wanted = {item.name for item in recipe.plan.install if len(item.reason) == 1}
+    return find_conflicts(own, [item for item in host if item.name not in replaced], wanted)
 
 
 def _receipt(place: Path, site_packages: Path, recipe: Recipe, uv_version: str) -> Receipt:

@@ -15,6 +15,7 @@ from venvkit.masking import mask
 from venvkit.plan.values import Plan
 from venvkit.store.files import write_atomically
 from venvkit.store.layout import RECEIPT
+from venvkit.store.ownership import Conflict
 
 SCHEMA = 1
 
@@ -46,6 +47,7 @@ class Receipt:
         binary: Digest of what tells the interpreter's file from another: real path, size, time.
         libraries: Folders of shared libraries its processes need on the loader's path.
         size: Bytes of its files when it was sealed.
+        conflicts: Distributions of the view that own the same import path.
     """
 
     schema: int
@@ -75,6 +77,7 @@ class Receipt:
     pyvenv: str
     binary: str
     size: int
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def python(self) -> str:

@@ -13,8 +13,10 @@ from venvkit.warm import read_entry, still_true
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from typing import Any
 
+    from typing_extensions import Unpack
+
+    from venvkit.call import Choices
     from venvkit.events import Observer
     from venvkit.job import Planned
     from venvkit.spec.model import ModelSpec
@@ -26,7 +28,7 @@ def ensure_env(
     enable: bool | None = None,
     observer: Observer | None = None,
     cancel: threading.Event | None = None,
-    **choices: Any,
+    **choices: Unpack[Choices],
 ) -> Environment:
     """Return the environment of a model, building it when it is not there.
 
@@ -37,8 +39,9 @@ def ensure_env(
         cancel: Set it to stop; the build leaves nothing behind.
         choices: `engine`, `model_format`, `packages` (replace the spec's by name), `variables` for markers,
             `index_url`, `extra_index_urls`, `find_links`, `index_strategy`, `host_python`, `python`,
-            `skip_installed`, `isolated`, `offline`, `accelerator`, `constraints`, `overrides`, `excludes`,
-            `no_inherit`, `protect`, `orphans`, `exclude_newer`, `upgrade`.
+            `skip_installed`, `isolated`, `offline`, `accelerator`, `protect`, `orphans`, `backend`, `upgrade`, and the
+            levers `constraints`, `overrides`, `excludes`, `no_inherit`, `sources`, `optional`, `verify`, `only_binary`,
+            `no_build`, `exclude_newer`, `torch_backend`; a sequence may be one string.
 
     Raises:
         VenvkitError: Of the class that says why; see `venvkit.errors`.
@@ -67,7 +70,7 @@ async def ensure_env_async(
     *,
     enable: bool | None = None,
     observer: Observer | None = None,
-    **choices: Any,
+    **choices: Unpack[Choices],
 ) -> Environment:
     """`ensure_env` for an event loop: it runs on a thread, and cancelling the task cancels the build.
 
@@ -95,7 +98,7 @@ def plan_env(
     *,
     observer: Observer | None = None,
     cancel: threading.Event | None = None,
-    **choices: Any,
+    **choices: Unpack[Choices],
 ) -> Planned:
     """Decide what `ensure_env` would build, and why; nothing is built or written below XINFERENCE_HOME.
 
@@ -114,7 +117,7 @@ def plan_env(
 
 def _host(
     spec: ModelSpec | str | os.PathLike[str],
-    choices: dict[str, Any],
+    choices: Choices,
     setting: str | None,
 ) -> Environment:
     """The host's own interpreter, for when environments are switched off."""

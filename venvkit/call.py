@@ -9,15 +9,51 @@ import os
 import sys
 
 from venvkit.canonical import digest
-from venvkit.errors import SpecError
+from venvkit.errors import SpecError, UsageError
 from venvkit.settings import Settings, key_environ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, Literal
+
+    from typing_extensions import TypedDict
 
     from venvkit.spec.model import ModelSpec
+
+    class Choices(TypedDict, total=False):
+        """The keywords of `ensure_env` and `plan_env` beside the model: what a caller may choose."""
+
+        engine: str | None
+        model_format: str | None
+        packages: Sequence[str] | str
+        variables: Mapping[str, str]
+        index_url: str | None
+        extra_index_urls: Sequence[str] | str
+        find_links: Sequence[str] | str
+        index_strategy: str | None
+        host_python: str | None
+        python: str | None
+        skip_installed: bool | None
+        isolated: bool
+        offline: bool | None
+        accelerator: str | None
+        constraints: Sequence[str] | str
+        overrides: Sequence[str] | str
+        excludes: Sequence[str] | str
+        no_inherit: Sequence[str] | str
+        protect: Sequence[str] | str
+        orphans: Literal["hold-repair", "hold", "report"] | None
+        exclude_newer: str | None
+        backend: Literal["uv", "pip"] | None
+        only_binary: Sequence[str] | str
+        no_build: Sequence[str] | str
+        torch_backend: str | None
+        optional: Sequence[str] | str
+        verify: Sequence[str] | str
+        sources: Mapping[str, str]
+        upgrade: bool
+
 
 # What a caller may choose beside the model, with the value that means "not chosen".
 CHOICES: dict[str, Any] = {
@@ -61,13 +97,17 @@ class Call:
     def __init__(
         self,
         spec: ModelSpec | str | os.PathLike[str],
-        choices: Mapping[str, Any],
+        choices: Choices,
         settings: Settings,
         environ: Mapping[str, str],
     ) -> None:
         unknown = choices.keys() - CHOICES.keys()
         if unknown:
-            raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+            raise UsageError(
+                f"unknown option: {', '.join(sorted(unknown))}",
+                code="option-unknown",
+                remedy=f"known are {', '.join(CHOICES)}",
+            )
         self.spec = spec
         self.choices = {**CHOICES, **choices}
         self.settings = settings

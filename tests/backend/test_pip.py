@@ -186,11 +186,14 @@ def test_offline_asks_no_index(
     assert index.requests == []
 
 
+@pytest.mark.parametrize("form", ["path", "uri", "with slash"])
 def test_a_folder_of_wheels_that_is_not_there_is_no_empty_folder(
-    host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, tmp_path: Path
+    host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, tmp_path: Path, form: str
 ) -> None:
     wheelhouse.add("tool", "1.0")
-    spec = write_spec("m", ["tool"], find_links=[wheelhouse.url, (tmp_path / "gone").as_uri()])
+    gone = tmp_path / "gone wheels"
+    link = str(gone) if form == "path" else gone.as_uri() + ("/" if form == "with slash" else "")
+    spec = write_spec("m", ["tool"], find_links=[wheelhouse.url, link])
     with pytest.raises(SourceError) as caught:
         plan_env(spec, host_python=host.python, backend="pip")
     assert "gone" in str(caught.value)
@@ -249,7 +252,8 @@ def test_a_conflict_speaks_of_those_in_it() -> None:
 
 def test_a_project_that_an_index_lacks_is_no_lost_index() -> None:
     log = "2026 Could not fetch URL http://h/simple/tool/: 404 Client Error: Not Found for url: http://h - skipping\n"
-    assert lost_sources(log, ()) == {}
+    folder = "WARNING: Location 'file:///srv/simple/tool/' is ignored: it is neither a file nor a directory.\n"
+    assert lost_sources(log + folder, Sources(index_url="file:///srv/simple", find_links=("file:///srv/wheels",))) == {}
     with pytest.raises(SourceError) as caught:
-        lost_sources(log.replace("404", "401"), ("http://h/simple",))
+        lost_sources(log.replace("404", "401"), Sources(optional_index_urls=("http://h/simple",)))
     assert caught.value.code == "source-refused"

@@ -15,7 +15,7 @@ from venvkit.plan.abi import parse_families
 from venvkit.plan.bounds import disjoint
 from venvkit.plan.planner import make_plan
 from venvkit.plan.problem import Problem, Root
-from venvkit.plan.values import Plan
+from venvkit.plan.values import Pin, Plan, Question
 from venvkit.spec.data import data_dir
 
 
@@ -232,3 +232,15 @@ def test_compiled_distributions_run_with_an_older_numpy() -> None:
     made = plan(TableResolver(table, host), "numpy<2", families=FAMILIES)
     assert installs(made) == {"numpy": "1.26.4"}
     assert (made.repaired, made.broken, made.resolves) == ((), (), 1)
+
+
+class Lying(TableResolver):
+    """A resolver that forgets a requirement: the proof must not take its word."""
+
+    def resolve(self, question: Question) -> tuple[Pin, ...]:
+        return tuple(pin for pin in super().resolve(question) if pin.name != "b")
+
+
+def test_the_proof_does_not_take_the_resolvers_word() -> None:
+    made = plan(Lying({"a": {"1.0": ("b>=1",)}, "b": {"1.0": ()}}), "a")
+    assert [str(item) for item in made.broken] == ["a==1.0 requires b>=1, found none"]

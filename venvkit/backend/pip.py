@@ -107,7 +107,7 @@ class Pip:
             )
             # pip passes over an index that does not answer, and says so in its log alone.
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        return done, lost_sources(text, sources.optional_index_urls)
+        return done, lost_sources(text, sources)
 
     def _child_environ(self) -> dict[str, str]:
         dropped = _MISLEADING | {"PYTHONHOME", "PYTHONPATH"}

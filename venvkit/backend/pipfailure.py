@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -11,6 +12,7 @@ from venvkit.backend.process import Completed
 from venvkit.errors import MachineError, SourceError, VenvkitError
 from venvkit.masking import mask
 from venvkit.plan.resolver import Unsolvable
+from venvkit.spec.request import Sources
 
 _SKIPPED = re.compile(r"Could not fetch URL (?P<url>\S+): (?P<why>.*?)(?: - skipping)?$", re.MULTILINE)
 _IGNORED = re.compile(r"Location '(?P<url>[^']*)' is ignored: (?P<why>.*)")
@@ -29,22 +31,27 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MOST_LINES = 14
 
 
-def lost_sources(log: str, optional: Collection[str]) -> Mapping[str, SourceError]:
-    """Return those of the `optional` indexes that pip could not read by its log, each with why.
+def lost_sources(log: str, sources: Sources) -> Mapping[str, SourceError]:
+    """Return the optional indexes of `sources` that pip could not read by its log, each with why.
 
     Raises:
         SourceError: An index refused, whichever it is (`source-refused`), or one that is not optional cannot be
             reached (`source-unreachable`): an answer without it would be another answer.
     """
     lost: dict[str, SourceError] = {}
-    for match in (*_SKIPPED.finditer(log), *_IGNORED.finditer(log)):
+    folders = {link.rstrip("/") for link in sources.find_links}
+    # An index in a folder that lacks a project is reported as a folder that is not there.
+    ignored = (match for match in _IGNORED.finditer(log) if _listed(match["url"], folders))
+    for match in (*_SKIPPED.finditer(log), *ignored):
         url, why = match["url"], mask(match["why"])
         if "404 Client Error" in why:  # the index has no such project
             continue
         details = (mask(f"{url}: {why}"),)
         if _REFUSED.search(why):
             raise _refusal(details)
-        known = next((one for one in optional if _bare(url).startswith(_bare(one).rstrip("/"))), None)
+        known = next(
+            (one for one in sources.optional_index_urls if _bare(url).startswith(_bare(one).rstrip("/"))), None
+        )
         if known is None:
             raise _unreachable(details)
         lost[known] = _unreachable(details)
@@ -109,6 +116,11 @@ def _reason(done: Completed) -> tuple[str, ...]:
 
 def _mentions(text: str) -> frozenset[NormalizedName]:
     return frozenset(canonicalize_name(word) for word in _NAME.findall(text))
+
+
+def _listed(url: str, folders: Collection[str]) -> bool:
+    path = unquote(urlsplit(url).path)
+    return not {url.rstrip("/"), path.rstrip("/")}.isdisjoint(folders)
 
 
 def _bare(url: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from venvkit.cli.blocks import Block, Line
+from venvkit.cli.conflicts import conflict_tables
 from venvkit.cli.places import Place
 from venvkit.cli.planned import PlanView
 from venvkit.environment import Environment
 from venvkit.store.layout import Layout
 from venvkit.store.lease import in_use
+from venvkit.store.ownership import Conflict
 from venvkit.store.receipt import Receipt
 
 
@@ -23,6 +25,7 @@ class Built:
     interpreter: str
     built: bool
     plan: PlanView | None
+    conflicts: tuple[Conflict, ...] = ()
 
     @classmethod
     def of(cls, env: Environment, layout: Layout) -> Built:
@@ -34,6 +37,7 @@ class Built:
             interpreter=str(env.python),
             built=env.built,
             plan=PlanView.built(receipt) if receipt is not None else None,
+            conflicts=receipt.conflicts if receipt is not None else (),
         )
 
     def data(self) -> object:
@@ -43,6 +47,7 @@ class Built:
             "interpreter": self.interpreter,
             "built": self.built,
             "plan": self.plan.data() if self.plan else None,
+            "conflicts": [asdict(item) for item in self.conflicts],
         }
 
     def blocks(self) -> Iterator[Block]:
@@ -54,6 +59,7 @@ class Built:
             engine = "" if place.engine == "default" else f" for {place.engine}"
             yield Line(f"{place.model}{engine}, Python {place.python}: {how}", "good")
             yield from self.plan.tables(verb="installed")
+            yield from conflict_tables(self.conflicts)
         yield Line(f"interpreter: {self.interpreter}")
 
 

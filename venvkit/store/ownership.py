@@ -14,7 +14,7 @@ import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -58,6 +58,7 @@ class _Owner:
 
     distribution: Distribution
     modules: Mapping[str, str] = field(repr=False)
+    _spread: dict[str, bool] = field(default_factory=dict, repr=False)
 
     @property
     def label(self) -> str:
@@ -69,7 +70,9 @@ class _Owner:
 
     def is_package(self, folder: str) -> bool:
         """Tell whether it owns the `__init__` of a folder, one that does not look further along the path."""
-        return folder in self.folders and not _is_spread(f"{self.distribution.site_dir}/{folder}/__init__.py")
+        if folder in self.folders and folder not in self._spread:
+            self._spread[folder] = _is_spread(Path(self.distribution.site_dir, folder, "__init__.py"))
+        return not self._spread.get(folder, True)
 
     @cached_property
     def folders(self) -> frozenset[str]:
@@ -198,10 +201,9 @@ def _first(paths: Iterable[str]) -> str | None:
     return ordered[0] if ordered else None
 
 
-@lru_cache(maxsize=1024)
-def _is_spread(path: str) -> bool:
+def _is_spread(path: Path) -> bool:
     try:
-        content = Path(path).read_bytes()
+        content = path.read_bytes()
     except OSError:
         return False
     return any(word in content for word in _SPREAD)

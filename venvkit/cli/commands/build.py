@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,9 @@ from venvkit.cli.progress import reporting
 from venvkit.cli.selection import store
 from venvkit.cli.signals import cancellable
 
+if TYPE_CHECKING:
+    from venvkit.call import Choices
+
 
 @click.command("build")
 @click.argument("model")
@@ -21,7 +24,7 @@ from venvkit.cli.signals import cancellable
 @enable_option
 @quiet_option
 @json_option
-def command(model: str, choices: dict[str, Any], enable: bool | None, quiet: bool) -> Outcome:
+def command(model: str, choices: Choices, enable: bool | None, quiet: bool) -> Outcome:
     """Build the environment of MODEL, the path of a spec, or find the one that is there."""
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         env = ensure_env(model, enable=enable, observer=observer, cancel=cancel, **choices)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,9 @@ from venvkit.cli.signals import cancellable
 from venvkit.cli.subjects import Subject, refuse_options, subject
 from venvkit.cli.text import counted
 from venvkit.plan.explain import Change, diff
+
+if TYPE_CHECKING:
+    from venvkit.call import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def _kind(change: Change) -> Cell:
 @request_options
 @quiet_option
 @json_option
-def command(before: str, after: str, choices: dict[str, Any], quiet: bool) -> Outcome:
+def command(before: str, after: str, choices: Choices, quiet: bool) -> Outcome:
     """Show what differs from A to B: versions, and what is installed or inherited.
 
     Each is the path of a spec, which is planned anew with the options given, or a model or environment of the store.

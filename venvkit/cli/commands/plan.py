@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +20,9 @@ from venvkit.events import Warned
 from venvkit.job import Planned
 from venvkit.plan.explain import Why
 from venvkit.settings import load_settings
+
+if TYPE_CHECKING:
+    from venvkit.call import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Decision:
 @click.option("--explain", is_flag=True, help="Tell each distribution's whole reason, and why it was not inherited.")
 @quiet_option
 @json_option
-def command(model: str, choices: dict[str, Any], enable: bool | None, explain: bool, quiet: bool) -> Outcome:
+def command(model: str, choices: Choices, enable: bool | None, explain: bool, quiet: bool) -> Outcome:
     """Show what `build` would install and inherit for MODEL, and why. Nothing is built."""
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         if not (load_settings().enable if enable is None else enable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,9 @@ from venvkit.cli.progress import reporting
 from venvkit.cli.signals import attend, cancellable
 from venvkit.errors import CancelledError, UsageError
 
+if TYPE_CHECKING:
+    from venvkit.call import Choices
+
 
 @click.command("run")
 @click.argument("model")
@@ -19,7 +22,7 @@ from venvkit.errors import CancelledError, UsageError
 @request_options
 @enable_option
 @quiet_option
-def command(model: str, argv: tuple[str, ...], choices: dict[str, Any], enable: bool | None, quiet: bool) -> int:
+def command(model: str, argv: tuple[str, ...], choices: Choices, enable: bool | None, quiet: bool) -> int:
     """Run COMMAND in the environment of MODEL, the path of a spec; what is missing is built first.
 
     The command has standard input, output and error to itself, and its exit status becomes ours (128 + n when

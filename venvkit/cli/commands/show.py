@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from venvkit.call import Call
 from venvkit.cli.blocks import Block, Fields, Line
+from venvkit.cli.conflicts import conflict_tables
 from venvkit.cli.options import json_option, request_options
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.places import Place
@@ -23,7 +24,11 @@ from venvkit.settings import load_settings
 from venvkit.store.inventory import Entry
 from venvkit.store.layout import Layout
 from venvkit.store.lease import holders
+from venvkit.store.ownership import Conflict
 from venvkit.warm import read_entry
+
+if TYPE_CHECKING:
+    from venvkit.call import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Sight:
     problem: str
     used_by: tuple[int, ...]
     plan: PlanView | None
+    conflicts: tuple[Conflict, ...] = ()
 
     @classmethod
     def of(cls, layout: Layout, entry: Entry) -> Sight:
@@ -57,6 +63,7 @@ class Sight:
             problem=entry.problem,
             used_by=holders(lease) if lease is not None and entry.in_use else (),
             plan=PlanView.built(receipt) if receipt else None,
+            conflicts=receipt.conflicts if receipt else (),
         )
 
     def data(self) -> object:
@@ -73,6 +80,7 @@ class Sight:
         yield Fields(tuple((name, value) for name, value in self._facts() if value))
         if self.plan is not None:
             yield from self.plan.tables(verb="installed")
+            yield from conflict_tables(self.conflicts)
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         place = self.place
@@ -92,7 +100,7 @@ class Sight:
 @click.argument("model")
 @request_options
 @json_option
-def command(model: str, choices: dict[str, Any]) -> Outcome:
+def command(model: str, choices: Choices) -> Outcome:
     """Show the environment of MODEL: its receipt, its host and its paths.
 
     With the path of a spec and build's options, the environment that answers exactly those; with a name, the one
@@ -103,7 +111,7 @@ def command(model: str, choices: dict[str, Any]) -> Outcome:
     return Outcome(Sight.of(layout, found or _by_name(layout, model, choices)))
 
 
-def _exact(layout: Layout, model: str, choices: dict[str, Any]) -> Entry | None:
+def _exact(layout: Layout, model: str, choices: Choices) -> Entry | None:
     """Return the place that answered this very request, as long as it still leads to the same environment."""
     environ = dict(os.environ)
     answer = read_entry(str(layout.request(Call(model, choices, load_settings(environ), environ).key())))
@@ -118,7 +126,7 @@ def _exact(layout: Layout, model: str, choices: dict[str, Any]) -> Entry | None:
     return next((entry for entry in entries if (entry.path, entry.environment) == wanted), None)
 
 
-def _by_name(layout: Layout, model: str, choices: dict[str, Any]) -> Entry:
+def _by_name(layout: Layout, model: str, choices: Choices) -> Entry:
     other = sorted(choices.keys() - {"engine", "python"})
     if other:
         raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from packaging.utils import InvalidName, canonicalize_name
@@ -18,6 +18,9 @@ from venvkit.cli.signals import cancellable
 from venvkit.cli.subjects import ordered, refuse_options, subject
 from venvkit.errors import UsageError
 from venvkit.plan.explain import Why
+
+if TYPE_CHECKING:
+    from venvkit.call import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Answer:
 @request_options
 @quiet_option
 @json_option
-def command(model: str, name: str, choices: dict[str, Any], quiet: bool) -> Outcome:
+def command(model: str, name: str, choices: Choices, quiet: bool) -> Outcome:
     """Explain the distribution NAME: what asks for it, and why it was not inherited.
 
     MODEL is the path of a spec, which is planned anew, or a model or environment of the store. The two may come in

@@ -406,7 +406,6 @@ def test_case_9_flash_attention_is_never_built_from_source(jina: Path, host: Hos
 GPU = "cuda=12.8,arch=sm_90"
 
 
-@pytest.mark.xfail(strict=True, reason="`verify` takes `module:attribute` for a module's name")
 def test_case_9_flash_attention_from_given_wheels_is_tried(jina: Path, host: Host, wheelhouse: Wheelhouse) -> None:
     wheelhouse.add("flash-attn", "2.8.0", files={"flash_attn.py": "def flash_attn_func(): ...\n"})
     env = ensure_env(jina, host_python=host.python, accelerator=GPU)
@@ -428,7 +427,6 @@ def test_case_9_flash_attention_that_does_not_work_is_refused(
     assert ensure_env(jina, host_python=host.python, accelerator="none").built
 
 
-@pytest.mark.xfail(strict=True, reason="`verify` tries the imports of an optional requirement that is absent")
 def test_case_9_what_is_absent_is_not_tried(jina: Path, host: Host) -> None:
     assert ensure_env(jina, host_python=host.python, accelerator=GPU).built
 

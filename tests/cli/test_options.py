@@ -40,6 +40,7 @@ OPTIONS: list[tuple[list[str], dict[str, Any]]] = [
     (["--protect", "a"], {"protect": ("a",)}),
     (["--orphans", "hold"], {"orphans": "hold"}),
     (["--exclude-newer", "2026-01-01"], {"exclude_newer": "2026-01-01"}),
+    (["--backend", "pip"], {"backend": "pip"}),
     (["--only-binary", "a", "--only-binary", ":all:"], {"only_binary": ("a", ":all:")}),
     (["--no-build", "a"], {"no_build": ("a",)}),
     (["--torch-backend", "cu130"], {"torch_backend": "cu130"}),

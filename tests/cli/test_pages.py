@@ -75,7 +75,7 @@ def test_a_plan_tells_what_it_repairs_and_relaxes(
     wheelhouse.add("helper", "2.0", requires=["base>=3"])
     host.install("helper==1.0")
     done = invoke("plan", spec, "-p", "#system_base#", "--constraint", "base>=3")
-    assert re.search(r"repaired: .*\n .*because\n  helper +1.0 +2.0 +helper==1.0 requires base<2", done.stdout)
+    assert re.search(r"repaired: .*\n .*because\n  helper +1.0 +2.0 +\d+ B +helper==1.0 requires base<2", done.stdout)
     assert re.search(r"relaxed: .*\n  asked .*\n  base==1.0 +1.0 +3.0\n", done.stdout)
 
 

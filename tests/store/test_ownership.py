@@ -92,6 +92,18 @@ def test_a_namespace_package_is_shared(host: Host, wheelhouse: Wheelhouse, build
     assert imports(env, "ns.one, ns.two, ns.host")
 
 
+def test_what_nobody_imports_is_no_conflict(host: Host, wheelhouse: Wheelhouse, build: Build) -> None:
+    """Tests that were packed by mistake, and the empty packages beside shared libraries."""
+    init = {"libs/__init__.py": ""}
+    wheelhouse.add("one", "1.0", files={"tests/__init__.py": "1", **init, "libs/one/__init__.py": ""})
+    wheelhouse.add("two", "1.0", files={"tests/__init__.py": "2"})
+    wheelhouse.add(
+        "far", "1.0", files={"tests/test_far.py": "", **init, "libs/far/__init__.py": "", "libs/far.so.9": ""}
+    )
+    host.install("far")
+    assert conflicts(build(["one", "two"])) == ()
+
+
 def test_a_file_that_hides_the_hosts(host: Host, wheelhouse: Wheelhouse, build: Build) -> None:
     wheelhouse.add("opencv-python", "4.0", files={"cv2/__init__.py": "window = True\n"})
     wheelhouse.add("opencv-python-headless", "5.0", files={"cv2/__init__.py": "window = False\n"})

@@ -52,9 +52,9 @@ class RequestFiles:
         flags = ["--no-build-isolation"] if self.sources.no_build_isolation else []
         flags += ["--exclude-newer", self.levers.exclude_newer] if self.levers.exclude_newer else []
         flags += ["--torch-backend", self.levers.torch_backend] if self.levers.torch_backend else []
-        flags += [part for name in self.levers.only_binary for part in ("--only-binary", name)]
-        for name in self.levers.no_build:
-            flags += ["--no-build"] if name == ":all:" else ["--no-build-package", name]
+        # "Never build it" and "take wheels of it only" are one flag of uv's.
+        names = dict.fromkeys((*self.levers.only_binary, *self.levers.no_build))
+        flags += [part for name in names for part in ("--only-binary", name)]
         return flags
 
     def _pinned(self, pinned: dict[str, str]) -> Path:

@@ -18,6 +18,7 @@ from venvkit.canonical import digest
 from venvkit.events import Observer
 from venvkit.host.probe import find_host_python, find_python
 from venvkit.host.snapshot import HostSnapshot
+from venvkit.settings import key_environ
 from venvkit.spec.request import Request
 
 Tool: TypeAlias = Uv | Pip
@@ -48,7 +49,18 @@ def make_resolver(
     if isinstance(tool, Pip):
         mirrors = Mirrors(cache / "mirrors", tool, importable=False)
         return PipResolver(tool, mirrors, child, sources, request.levers, observer)
-    context = digest([interpreter.version, interpreter.implementation, dict(interpreter.environment), repr(sources)])
+    # Whatever can change which file a pin means: another index may have another build under the same version.
+    settings = {name: value for name, value in key_environ(tool.environ).items() if name.startswith("UV_")}
+    context = digest(
+        [
+            interpreter.version,
+            interpreter.implementation,
+            dict(interpreter.environment),
+            repr(sources),
+            repr(request.levers),
+            settings,
+        ]
+    )
     return UvResolver(
         uv=tool,
         mirrors=Mirrors(cache / "mirrors", tool),

@@ -131,7 +131,7 @@ class Builder:
         inherited = _inherited(recipe)
         write_launchers(place / "bin", inherited)
         shadowed = [item.name for item in recipe.plan.shadow]
-        verify_child(place / "bin" / "python", installed, shadowed, recipe.levers.verify, self.runner)
+        verify_child(place / "bin" / "python", installed, shadowed, recipe.imports, self.runner)
         # Byte-code of a single-file module would otherwise make this entry later, and look like an edit.
         (site_packages / "__pycache__").mkdir(exist_ok=True)
         py_compile.compile(str(site_packages / f"{HOOK}.py"), doraise=False, quiet=1)

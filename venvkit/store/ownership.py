@@ -24,6 +24,9 @@ from venvkit.host.distribution import Distribution
 from venvkit.host.metadata import read_text
 
 _MODULE_SUFFIXES = (".py", ".so", ".pyd")
+_EMPTY = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+# What distributions put at the top by mistake: nobody imports it, and an exclude for its sake would do harm.
+_STRAY = frozenset(("test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts"))
 # How an `__init__` says that its package is spread over several folders of the path.
 _SPREAD = (b"extend_path", b"declare_namespace")
 
@@ -73,6 +76,10 @@ class _Owner:
         if folder in self.folders and folder not in self._spread:
             self._spread[folder] = _is_spread(Path(self.distribution.site_dir, folder, "__init__.py"))
         return not self._spread.get(folder, True)
+
+    def is_hollow(self, path: str) -> bool:
+        """Tell whether nothing is lost with a module: an empty `__init__`, as beside libraries that are no modules."""
+        return path.endswith("/__init__.py") and self.digest(path) == _EMPTY
 
     @cached_property
     def folders(self) -> frozenset[str]:
@@ -144,12 +151,14 @@ def _hidden(owners: Sequence[_Owner], other: _Owner) -> Iterator[tuple[str, _Own
     holders = {folder: one for one in reversed(near) for folder in one.folders}
     paths = {path for one in near for path in one.modules}
     for path in other.modules.keys() - paths:
+        if other.is_hollow(path):
+            continue
         holder = _holder(path, holders, other)
         if holder is not None and holder is not other:
             yield path, holder
     for one in near:
         for path in one.modules.keys() - other.modules.keys():
-            if _holder(path, holders, other) is other:
+            if not one.is_hollow(path) and _holder(path, holders, other) is other:
                 yield path, one
 
 
@@ -171,7 +180,9 @@ def _sharing(visible: Iterable[Distribution], names: Collection[str]) -> Iterato
         if item.site_dir not in there:
             there[item.site_dir] = frozenset(n for n in names if os.path.lexists(Path(item.site_dir, n)))
         near = there[item.site_dir]
-        if not near or item.editable:
+        record = read_text(f"{item.location}/RECORD") or ""
+        # A search of the text spares parsing the records of nearly all.
+        if not near or item.editable or (record and not any(name in record for name in near)):
             continue
         owner = _Owner(item, _modules(item))
         if owner.names & near:
@@ -192,7 +203,8 @@ def _modules(item: Distribution) -> dict[str, str]:
 def _is_module(path: str) -> bool:
     """Tell whether an import reaches a path: not what belongs to scripts, metadata or bundled libraries."""
     top, slash, _ = path.partition("/")
-    return path.endswith(_MODULE_SUFFIXES) and (top if slash else top.partition(".")[0]).isidentifier()
+    name = top if slash else top.partition(".")[0]
+    return path.endswith(_MODULE_SUFFIXES) and name.isidentifier() and name not in _STRAY
 
 
 def _first(paths: Iterable[str]) -> str | None:

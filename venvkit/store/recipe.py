@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from packaging.utils import canonicalize_name
+
 from venvkit.canonical import digest
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.problem import Problem
+from venvkit.plan.requires import required_name
 from venvkit.plan.values import Plan
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
@@ -49,6 +52,14 @@ class Recipe:
         return tuple(Relied(item.name, item.version, known.location) for item, known in found if known is not None)
 
     @property
+    def imports(self) -> tuple[str, ...]:
+        """What must be importable in the child: not what belongs to an optional requirement that is absent."""
+        absent = {required_name(item.requirement) for item in self.plan.absent}
+        return tuple(
+            item for item in self.levers.verify if canonicalize_name(item.split(":")[0].split(".")[0]) not in absent
+        )
+
+    @property
     def key(self) -> str:
         """The content key: equal for equal content, so that models with equal plans share one environment.
 
@@ -70,7 +81,7 @@ class Recipe:
                 "relied": [[item.name, item.version, item.location] for item in self.relied],
                 "uv": self.uv_settings,
                 "build": [self.sources.no_build_isolation] if builds else None,
-                "verify": sorted(self.levers.verify),
+                "verify": sorted(self.imports),
                 **({} if self.backend == "uv" else {"backend": self.backend}),
             }
         )  # fmt: skip

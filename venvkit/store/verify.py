@@ -29,7 +29,15 @@ for name in json.loads(sys.argv[1]):
     found[name] = (spec.origin if spec and spec.has_location else None) or (places[0] if places else None)
 print(json.dumps(found))
 """
-_IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
+# `module` or `module:attribute`.
+_IMPORT = """\
+import functools, importlib, sys
+module, _, attribute = sys.argv[1].partition(":")
+found = importlib.import_module(module)
+functools.reduce(getattr, attribute.split("."), found) if attribute else None
+"""
+# With `-c` the working directory is on sys.path: what lies there is no part of the environment.
+_NEUTRAL_CWD = "/"
 
 
 def members(distributions: Iterable[Distribution], *, inherited: bool) -> dict[NormalizedName, Member]:
@@ -114,7 +122,7 @@ def verify_child(
             remedy="a host start-up file puts a finder in front of sys.path; remove it, or exclude the package",
         )
     for module in imports:
-        done = runner.run([str(python), "-c", _IMPORT, module])
+        done = runner.run([str(python), "-c", _IMPORT, module], cwd=_NEUTRAL_CWD)
         if done.status != 0:
             raise ProofError(f"import {module} fails in the environment", code="import-failed", details=done.tail())
 
@@ -122,7 +130,7 @@ def verify_child(
 def _origins(python: Path, names: list[str], runner: Runner) -> Mapping[str, str | None]:
     if not names:
         return {}
-    done = runner.run([str(python), "-c", _FIND, json.dumps(names)])
+    done = runner.run([str(python), "-c", _FIND, json.dumps(names)], cwd=_NEUTRAL_CWD)
     if done.status != 0:
         raise ProofError("the environment's interpreter does not start", code="child-broken", details=done.tail())
     origins: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])

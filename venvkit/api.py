@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from venvkit.call import Call
+from venvkit.call import Call, check_choices
 from venvkit.environment import Environment
 from venvkit.settings import load_settings
 from venvkit.warm import read_entry, still_true
@@ -53,6 +53,7 @@ def ensure_env(
     environ = dict(os.environ)
     settings = load_settings(environ)
     if not (settings.enable if enable is None else enable):
+        check_choices(choices)
         return _host(spec, choices, settings.host_python)
     call = Call(spec, choices, settings, environ)
     key = call.key()

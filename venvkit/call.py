@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from venvkit import __version__
 from venvkit.canonical import digest
 from venvkit.errors import SpecError, UsageError
 from venvkit.settings import Settings, key_environ
@@ -101,15 +102,12 @@ class Call:
         settings: Settings,
         environ: Mapping[str, str],
     ) -> None:
-        unknown = choices.keys() - CHOICES.keys()
-        if unknown:
-            raise UsageError(
-                f"unknown option: {', '.join(sorted(unknown))}",
-                code="option-unknown",
-                remedy=f"known are {', '.join(CHOICES)}",
-            )
+        check_choices(choices)
         self.spec = spec
-        self.choices = {**CHOICES, **choices}
+        self.choices = {**CHOICES, **{name: value for name, value in choices.items() if value is not None}}
+        for name in ("host_python", "python"):
+            self.choices[name] = _absolute(self.choices[name])
+        self.choices["find_links"] = tuple(map(_absolute, as_sequence(self.choices["find_links"])))
         self.settings = settings
         self.environ = environ
         self.spec_text = _spec_text(spec)
@@ -139,8 +137,40 @@ class Call:
                 "path": self.environ.get("PATH", "") if os.sep not in self.host_python else "",
                 "settings": [self.settings.home, self.settings.skip_installed, self.settings.offline],
                 "prefix": sys.prefix,
+                "cwd": os.getcwd() if _relative_path(self.environ) else "",  # noqa: PTH109 - not on the warm path
+                "venvkit": __version__,
             }
         )
+
+
+def check_choices(choices: Choices) -> None:
+    """Refuse an option that there is none of.
+
+    Raises:
+        UsageError: `option-unknown`.
+    """
+    unknown = choices.keys() - CHOICES.keys()
+    if unknown:
+        raise UsageError(
+            f"unknown option: {', '.join(sorted(unknown))}",
+            code="option-unknown",
+            remedy=f"known are {', '.join(CHOICES)}",
+        )
+
+
+def _absolute(value: Any) -> Any:
+    """Make a path absolute: a relative one means another thing in another working directory."""
+    if value is None:
+        return None
+    text = os.fspath(value)
+    is_path = os.sep in text and "://" not in text
+    return os.path.abspath(text) if is_path else text  # noqa: PTH100 - pathlib is not for the warm path
+
+
+def _relative_path(environ: Mapping[str, str]) -> bool:
+    """Tell whether PYTHONPATH depends on the working directory."""
+    parts = environ.get("PYTHONPATH", "").split(os.pathsep)
+    return any(part and not part.startswith(os.sep) for part in parts)
 
 
 def _plain(value: Any) -> Any:

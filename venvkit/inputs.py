@@ -75,7 +75,7 @@ class Inputs:
             host_versions=host.versions(),
             pip=pip,
         )
-        if settings.offline:
+        if call.choice("offline", settings.offline):
             request = without_public_network(request)
         watches = (*self.watches, *pip_watches, *_uv_watches(call))
         if "accelerator" in request.relied:

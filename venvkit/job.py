@@ -14,6 +14,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from venvkit import __version__
 from venvkit.backend.pip import Pip, check_levers
 from venvkit.backend.process import Runner
 from venvkit.backend.tools import Tool, backend_name, find_child_python, find_tool, make_resolver
@@ -73,16 +74,18 @@ class Job:
     @property
     def deep(self) -> str:
         """Digest of what the plan follows from; equal when files were only touched."""
-        choices = self.call.choices
-        names = ("skip_installed", "orphans", "isolated", "offline", "python")
+        call, settings = self.call, self.call.settings
         return digest(
             [
+                __version__,
                 repr(replace(self.request, relied=())),
                 self.host.fingerprint,
                 self.child.interpreter.python,
-                {name: choices[name] for name in names},
-                self.backend,
-                sorted(key_environ(self.call.environ).items()),
+                self.sees_host,
+                repr(self.families),
+                [str(call.choice("orphans", settings.orphans)), bool(call.choice("offline", settings.offline))],
+                [bool(call.choice("skip_installed", settings.skip_installed)), sorted(settings.protect)],
+                sorted(key_environ(call.environ).items()),
             ]
         )
 

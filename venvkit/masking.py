@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 
 MASK = "****"
-# The user part may be empty (`://:token@`) or the only part (`://token@`): both forms carry secrets.
-_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@]+@")
-_QUERY = re.compile(r"(?i)(?P<key>[?&](?:access_)?(?:token|api_?key|password|secret|signature|sig)=)[^&\s#]+")
+# The user part may be empty (`://:token@`) or the only part (`://token@`), and a password may hold an `@` of its own.
+_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s\"'`<>,]+@")
+_QUERY = re.compile(
+    r"(?i)(?P<key>[?&][\w.-]*(?:token|key|password|passwd|secret|signature|sig|auth|credential)=)[^&\s#\"'`<>]+"
+)
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:

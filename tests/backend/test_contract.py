@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,28 @@ from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import VenvkitError, ensure_env, plan_env
 from venvkit.errors import NoSolutionError, SourceError
 from venvkit.plan.values import Plan
+
+BACKEND = """\
+import pathlib, zipfile
+
+INFO = "built-3.0.dist-info"
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(pathlib.Path(folder, "built-3.0-py3-none-any.whl"), "w") as out:
+        out.writestr("built.py", "mark = 1\\n")
+        out.writestr(f"{INFO}/METADATA", "Metadata-Version: 2.1\\nName: built\\nVersion: 3.0\\nRequires-Dist: base\\n")
+        out.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        out.writestr(f"{INFO}/RECORD", "")
+    return "built-3.0-py3-none-any.whl"
+"""
+
+
+def checkout(folder: Path) -> str:
+    """Make a repository of a folder; return its commit."""
+    git = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t"]
+    for args in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *args], check=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture(params=["uv", "pip"], autouse=True)
@@ -119,6 +143,42 @@ def test_a_direct_reference_keeps_its_address(stocked: Host, wheelhouse: Wheelho
     assert plan.install[0].description.requires == ("base",)
     env = ensure_env(write_spec("m", [f"direct @ {wheel.as_uri()}"]), host_python=stocked.python)
     assert env.run(["python", "-c", "import direct, base; print(direct.__version__)"], capture=True).stdout == "1.5\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project that builds itself, in a folder of a checkout."""
+    place = tmp_path / "checkout" / "part"
+    place.mkdir(parents=True)
+    (place / "backend.py").write_text(BACKEND)
+    (place / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "built"\nversion = "3.0"\ndependencies = ["base"]\n'
+    )
+    return place
+
+
+def test_a_checkout_is_built_at_its_commit(stocked: Host, write_spec: WriteSpec, project: Path, backend: str) -> None:
+    commit = checkout(project.parent)
+    spec = write_spec("m", [f"built @ git+{project.parent.as_uri()}#subdirectory=part"])
+    (item,) = planned(spec, stocked).install
+    assert (item.name, item.description.builds) == ("built", True)
+    # uv tells no version before the build.
+    assert item.version == ("3.0" if backend == "pip" else "")
+    assert item.description.url == f"git+{project.parent.as_uri()}@{commit}#subdirectory=part"
+    env = ensure_env(spec, host_python=stocked.python)
+    assert env.run(["python", "-c", "import built, base; print(built.mark)"], capture=True).stdout == "1\n"
+
+
+def test_a_source_distribution_is_built(stocked: Host, write_spec: WriteSpec, project: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "built-3.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as out:
+        out.add(project, "built-3.0")
+    spec = write_spec("m", [f"built @ {archive.as_uri()}"])
+    (item,) = planned(spec, stocked).install
+    assert (item.name, item.url, item.description.builds) == ("built", archive.as_uri(), True)
+    env = ensure_env(spec, host_python=stocked.python)
+    assert env.run(["python", "-c", "import built; print(built.mark)"], capture=True).stdout == "1\n"
 
 
 @pytest.mark.parametrize("packages", [["nowhere"], ["tool>=9"], ["extra", "base<2"]])

@@ -153,6 +153,12 @@ def test_nothing_ever_writes_into_a_mirror(host: Host, wheelhouse: Wheelhouse, w
     assert tree_hashes(mirror) == before
 
 
+def test_an_interpreter_that_is_too_old_for_pip(host: Host, pip: Pip) -> None:
+    with pytest.raises(MachineError) as caught:
+        pip.install(host.python, [], Sources(), minor="2.7")
+    assert caught.value.code == "pip-missing"
+
+
 def test_an_optional_index_may_be_lost_and_no_other(
     host: Host, wheelhouse: Wheelhouse, pip: Pip, tmp_path: Path
 ) -> None:

@@ -104,7 +104,8 @@ def test_what_the_planner_adjusted(invoke: Invoke, spec: Path, host: Host, wheel
 def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
     store = home / "virtualenv"
     built = document(invoke("build", spec, "--json").stdout)["data"]
-    assert list(built) == [*PLACE, "environment", "interpreter", "built", "plan"]
+    assert list(built) == [*PLACE, "environment", "interpreter", "built", "plan", "conflicts"]
+    assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
     assert {name: place[name] for name in PLACE if name not in ("key", "size")} == {
         "model": "hello",
@@ -131,6 +132,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     shown = document(invoke("show", "hello", "--json").stdout)["data"]
     assert list(shown) == [
         *PLACE, "environment", "interpreter", "host", "created", "venvkit", "uv", "problem", "used_by", "plan",
+        "conflicts",
     ]  # fmt: skip
     assert {name: shown[name] for name in PLACE} == place
     assert shown["plan"] == built["plan"]

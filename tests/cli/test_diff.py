@@ -114,3 +114,16 @@ def test_failures_of_diff(invoke: Invoke, spec: Path, home: Path, args: list[str
     assert (done.exit_code, found["command"], found["data"]) == (2, "diff", None)
     assert found["error"]["code"] == code
     assert not home.exists()
+
+
+@pytest.mark.parametrize("command", ["why", "diff"])
+def test_a_malformed_variable_stops_both(
+    invoke: Invoke, spec: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("VENVKIT_ORPHANS", "maybe")
+    found = document(invoke(command, spec, "base", "--json").stdout)
+    assert (found["command"], found["error"]["code"], found["error"]["where"]) == (
+        command,
+        "setting-invalid",
+        "VENVKIT_ORPHANS",
+    )

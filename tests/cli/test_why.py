@@ -119,10 +119,7 @@ def test_a_plan_marks_what_is_built_from_source(invoke: Invoke, spec: Path) -> N
         ["--only-binary", "raw"],
         ["--only-binary", ":all:"],
         ["--no-build", ":all:"],
-        pytest.param(
-            ["--no-build", "raw"],
-            marks=pytest.mark.xfail(strict=True, reason="`uv pip` has no --no-build-package"),
-        ),
+        ["--no-build", "raw"],
     ],
 )
 def test_a_build_can_be_forbidden(invoke: Invoke, spec: Path, refusal: list[str]) -> None:

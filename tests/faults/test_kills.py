@@ -18,6 +18,8 @@ from venvkit.store.remove import remove_entry
 
 # Long enough for a build here; a blow that comes after the end counts as a kill all the same.
 _LONGEST_S = 0.9
+# Read here, because a test sees no variable of ours that it did not set.
+SEED = int(os.environ.get("VENVKIT_TEST_SEED", "200"))
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -90,6 +92,6 @@ def test_twenty_kills(world: World, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.bench
 def test_two_hundred_kills(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    dealt = blows(world, 200, seed=int(os.environ.get("VENVKIT_TEST_SEED", "200")))
+    dealt = blows(world, 200, seed=SEED)
     with capsys.disabled():
         print(f"\n200 of 200 kills survived: {dealt}")

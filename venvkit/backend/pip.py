@@ -119,7 +119,12 @@ class Pip:
 
         wheel = get_embed_wheel("pip", minor)
         if wheel is None:
-            raise MachineError(f"virtualenv has no pip for Python {minor}", code="pip-missing")
+            raise MachineError(
+                f"virtualenv has no pip for Python {minor}",
+                code="pip-missing",
+                where="--backend",
+                remedy="use --backend uv for this interpreter",
+            )
         home = self.folder / Path(wheel.path).stem
         if not home.exists():
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,7 @@ class _Download(msgspec.Struct):
     url: str
     archive_info: _Archive | None = None
     vcs_info: _Checkout | None = None
+    subdirectory: str | None = None
 
 
 class _Metadata(msgspec.Struct):
@@ -168,7 +169,8 @@ class PipFiles:
 
 def _address(download: _Download) -> str:
     checkout = download.vcs_info
-    return f"{checkout.vcs}+{download.url}@{checkout.commit_id}" if checkout else download.url
+    url = f"{checkout.vcs}+{download.url}@{checkout.commit_id}" if checkout else download.url
+    return f"{url}#subdirectory={download.subdirectory}" if download.subdirectory else url
 
 
 def _local_size(url: str) -> int | None:

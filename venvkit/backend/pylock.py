@@ -69,6 +69,7 @@ def _entry(package: Table, entry: Table, kind: str) -> LockedFile:
     url = str(entry["url"]) if "url" in entry else Path(str(entry["path"])).absolute().as_uri()
     if kind == "checkout" and entry.get("type") == "git":
         url = f"git+{url}@{entry.get('commit-id', '')}".rstrip("@")
+        url += f"#subdirectory={entry['subdirectory']}" if entry.get("subdirectory") else ""
     hashes = entry.get("hashes")
     size = entry.get("size")
     return LockedFile(

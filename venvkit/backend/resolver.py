@@ -21,6 +21,7 @@ from venvkit.backend.uv import Uv, failure
 from venvkit.errors import SourceError, VenvkitError
 from venvkit.events import Observer, Warned, ignore
 from venvkit.host.snapshot import HostSnapshot
+from venvkit.masking import mask
 from venvkit.plan.requires import parse_requires
 from venvkit.plan.values import Description, Pin, Question
 from venvkit.spec.levers import Levers
@@ -131,7 +132,9 @@ class UvResolver:
             if lost is None or not isinstance(error, SourceError):
                 raise error
             self.lost = error
-            self.observer(Warned("index-unreachable", f"{lost} cannot be reached and is optional: planned without it"))
+            self.observer(
+                Warned("index-unreachable", f"{mask(lost)} cannot be reached and is optional: planned without it")
+            )
             self.sources = replace(
                 self.sources,
                 extra_index_urls=tuple(url for url in self.sources.extra_index_urls if url != lost),
@@ -141,13 +144,20 @@ class UvResolver:
     def _lost_index(self, error: VenvkitError, stderr: str) -> str | None:
         if not isinstance(error, SourceError) or error.code != "source-unreachable":
             return None
-        return next((url for url in self.sources.optional_index_urls if url.rstrip("/") in stderr), None)
+        # uv masks credentials in its own way; one address may be the beginning of another (`cu13`, `cu130`).
+        places = {url: f"{_bare(url).rstrip('/')}/" for url in self.sources.optional_index_urls}
+        return next((url for url, place in places.items() if place in _bare(stderr)), None)
 
     def _remember_urls(self, lines: Iterable[str]) -> None:
         for line in lines:
             parsed = parse_requires(line)
             if parsed is not None and parsed.url:
                 self._urls[canonicalize_name(parsed.name)] = parsed.url
+
+
+def _bare(text: str) -> str:
+    """Take the user part out of every address."""
+    return re.sub(r"://[^/\s`]*@", "://", text)
 
 
 def _direct_references(stderr: str) -> dict[NormalizedName, str]:

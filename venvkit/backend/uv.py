@@ -13,7 +13,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from venvkit.backend.process import Completed, Runner
-from venvkit.errors import MachineError, SourceError, VenvkitError
+from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
 from venvkit.masking import mask
 from venvkit.plan.resolver import Unsolvable
 from venvkit.spec.request import Sources
@@ -203,6 +203,15 @@ def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
             "a package source cannot be reached",
             details=reason,
             remedy="check the index address and the network, or name another source with --index-url or --find-links",
+        )
+    if re.search(
+        r"invalid value .* for '--|unsupported (?:archive|file) (?:type|extension)|Expected one of: `\.", text, re.I
+    ):
+        return UsageError(
+            "uv does not understand what it was given",
+            code="requirement-invalid",
+            details=reason,
+            remedy="correct the value that is named",
         )
     if re.search(r"Failed to build|build backend|metadata-generation", text, re.IGNORECASE):
         return MachineError(

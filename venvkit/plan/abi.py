@@ -86,10 +86,10 @@ def _crossed(name: NormalizedName, host: View, view: View, environment: Mapping[
 
     Only upwards: what was built against a newer one runs with an older, as far as its metadata allows.
     """
-    before, after = Version(host[name].version), Version(view[name].version)
-    if after.major > before.major:
+    before, after = host[name].version, view[name].version
+    if after and Version(after).major > Version(before).major:
         for member in _compiled_against(name, view, environment):
-            yield Violation(member.label, f"{name}<{before.major + 1}", view[name].version)
+            yield Violation(member.label, f"{name}<{Version(before).major + 1}", after)
 
 
 def _compiled_against(name: NormalizedName, view: View, environment: Mapping[str, str]) -> Iterator[Member]:
@@ -102,6 +102,8 @@ def _compiled_against(name: NormalizedName, view: View, environment: Mapping[str
 
 
 def _within(specifier: str, member: Member) -> bool:
+    if not member.version:  # a direct reference whose version only its build tells
+        return True
     return SpecifierSet(specifier).contains(Version(member.version), prereleases=True)
 
 

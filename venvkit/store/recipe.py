@@ -29,7 +29,6 @@ class Recipe:
         host: The host that the child sees behind itself; None when it sees none.
         uv_settings: The operator's variables that change what the backend builds: UV_*, or PIP_*.
         backend: The tool that builds: `uv` or `pip`.
-        repaired_roots: Requirements that the planner added to keep host distributions whole, as (origin, line).
     """
 
     model: str

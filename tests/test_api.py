@@ -268,7 +268,8 @@ def test_the_warm_path_loads_opens_and_starts_next_to_nothing(
     assert [name for name in loaded if name.startswith("venvkit.")] == sorted(
         f"venvkit.{name}"
         for name in (
-            "api", "call", "canonical", "environment", "errors", "host", "host.watch", "settings", "settings.file", "settings.keys",
+            "api", "call", "canonical", "environment", "errors", "host", "host.watch", "settings", "settings.file",
+            "settings.keys",
             "settings.kinds", "settings.load", "settings.resolve", "settings.variables", "warm",
         )
     )  # fmt: skip

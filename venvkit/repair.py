@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from venvkit.store.layout import RECEIPT, Layout
 from venvkit.warm import read_entry
 
 _ASIDE = "venvkit-spoilt.json"
+_SECRET = re.compile(r"token|key|secret|passw|auth|credential", re.IGNORECASE)
 
 
 def recorded_call(call: Call) -> Mapping[str, Any] | None:
@@ -43,7 +45,8 @@ def recorded_call(call: Call) -> Mapping[str, Any] | None:
     except (TypeError, ValueError):
         return None
     recorded: dict[str, Any] = json.loads(text)
-    return recorded if mask(text) == text else None
+    secret = any(_SECRET.search(name) for name in call.choices["variables"])
+    return None if secret or mask(text) != text else recorded
 
 
 def repair(layout: Layout, entry: Entry, observer: Observer) -> Environment:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from venvkit.backend.metadata import MetadataReader
 from venvkit.backend.process import Runner
 from venvkit.backend.pylock import LockedFile, read_pylock
 from venvkit.backend.uv import Uv, failure, find_uv
-from venvkit.errors import MachineError, SourceError, SpecError
+from venvkit.errors import CancelledError, MachineError, SourceError, SpecError
 from venvkit.events import Event, Warned
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
@@ -185,8 +187,34 @@ def test_metadata_from_the_tail_of_a_wheel_where_the_index_has_no_metadata_files
     index.metadata_files, index.ranges = False, ranges
     file = wheel_file(index, wheel.name)
     found = MetadataReader(tmp_path / "kept", Sources()).read([file])[file]
-    assert found == ((("base>=2",), ()) if ranges else None)
-    assert index.sent < wheel.stat().st_size + (0 if ranges else wheel.stat().st_size)
+    assert found == (("base>=2",), ())
+    assert (index.sent < wheel.stat().st_size) is ranges
+
+
+def test_a_source_that_fails_once_is_asked_again(
+    home: Path, host: Host, wheelhouse: Wheelhouse, tmp_path: Path, index: HttpIndex
+) -> None:
+    wheel = wheelhouse.add("tool", "1.0", requires=["base>=2"])
+    file, reader = wheel_file(index, wheel.name), MetadataReader(tmp_path / "kept", Sources())
+    index.fail_with = 503
+    assert reader.read([file])[file] is None
+    index.fail_with = 0
+    assert reader.read([file])[file] == (("base>=2",), ())
+
+
+def test_cancel_ends_the_reading_of_metadata(tmp_path: Path) -> None:
+    deaf = socket.create_server(("127.0.0.1", 0))
+    try:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/tool-1.0-py3-none-any.whl"
+        file = LockedFile("tool", "1.0", "wheel", url, None, None)  # type: ignore[arg-type]
+        cancel = threading.Event()
+        threading.Timer(0.3, cancel.set).start()
+        started = time.monotonic()
+        with pytest.raises(CancelledError):
+            MetadataReader(tmp_path, Sources(), cancel=cancel).read([file])
+        assert time.monotonic() - started < 2
+    finally:
+        deaf.close()
 
 
 def test_metadata_where_nothing_answers_is_none(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ class Descriptions:
             return None
 
     def put(self, pin: Pin, description: Description) -> None:
-        """Keep a description; of local files and checkouts, which change under their names, nothing is kept."""
-        if pin.url or not (description.url or "").startswith("http"):
+        """Keep a description, unless it is of a local file or checkout (they change) or could not be read in full."""
+        if pin.url or description.requires is None or not (description.url or "").startswith("http"):
             return
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,10 @@ import io
 import json
 import tarfile
 import tempfile
+import threading
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ from urllib.parse import urlsplit
 from packaging.metadata import parse_email
 
 from venvkit.backend.pylock import LockedFile
-from venvkit.backend.rangefile import RangeFile
+from venvkit.backend.rangefile import NoRanges, RangeFile
 from venvkit.canonical import digest
+from venvkit.errors import CancelledError
 from venvkit.spec.request import Sources
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ if TYPE_CHECKING:
 _PARALLEL = 8
 # A source distribution must be fetched whole; past this size its metadata is not worth the download while planning.
 _MAX_SDIST_BYTES = 30_000_000
+
+# A wheel of a server without ranges is fetched whole up to here.
+_MAX_WHOLE_WHEEL_BYTES = 10_000_000
+_POLL_S = 0.1
+_TIMEOUT_S = 20.0
 
 Requires: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -45,14 +52,20 @@ class MetadataReader:
         folder: Where what was read is kept; a file's metadata never changes.
         sources: Index addresses, whose credentials are used for files of the same host, and trusted hosts.
         offline: Read local files and the cache only.
+        cancel: Set by the caller to stop.
     """
 
     folder: Path
     sources: Sources
     offline: bool = False
+    cancel: threading.Event | None = None
 
     def read(self, files: Iterable[LockedFile]) -> Mapping[LockedFile, Requires | None]:
-        """Return (Requires-Dist lines, extras) of each file; None for what cannot be read."""
+        """Return (Requires-Dist lines, extras) of each file; None for what cannot be read.
+
+        Raises:
+            CancelledError: The cancel event was set.
+        """
         found: dict[LockedFile, Requires | None] = {}
         remote = []
         for file in files:
@@ -60,31 +73,41 @@ class MetadataReader:
                 found[file] = None
             elif file.path is not None:
                 found[file] = _read_local(file.path, file.kind)
-            elif (cached := self._cached(file)) is not None or self.offline:
-                found[file] = cached
             else:
-                remote.append(file)
-        if remote:
-            with self._client() as client, ThreadPoolExecutor(_PARALLEL) as pool:
-                for file, result in zip(remote, pool.map(lambda item: self._fetch(client, item), remote), strict=True):
-                    found[file] = result
-                    if result is not None:
-                        self._keep(file, result)
-        return found
+                known, found[file] = self._cached(file)
+                if not known and not self.offline:
+                    remote.append(file)
+        return {**found, **(self._fetch_all(remote) if remote else {})}
+
+    def _fetch_all(self, files: Sequence[LockedFile]) -> dict[LockedFile, Requires | None]:
+        pool = ThreadPoolExecutor(_PARALLEL)
+        try:
+            with self._client() as client:
+                work = {pool.submit(self._fetch, client, file): file for file in files}
+                pending = set(work)
+                while pending:
+                    _, pending = wait(pending, timeout=_POLL_S)
+                    if self.cancel is not None and self.cancel.is_set():
+                        raise CancelledError("cancelled while reading metadata")
+            return {file: future.result() for future, file in work.items()}
+        finally:
+            # Not waited for: closing the client has ended what was still being read.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     # -- cache ----------------------------------------------------------------------------------------------
 
     def _place(self, file: LockedFile) -> Path:
         return self.folder / f"{digest([file.sha256 or file.url, file.name, file.version])[:32]}.json"
 
-    def _cached(self, file: LockedFile) -> Requires | None:
+    def _cached(self, file: LockedFile) -> tuple[bool, Requires | None]:
+        """Return whether a file was read before, and what it said: None is an answer, too."""
         try:
-            requires, extras = json.loads(self._place(file).read_bytes())
-        except (OSError, ValueError):
-            return None
-        return tuple(requires), tuple(extras)
+            kept = json.loads(self._place(file).read_bytes())
+            return True, (tuple(kept[0]), tuple(kept[1])) if kept is not None else None
+        except (OSError, ValueError, TypeError, IndexError):
+            return False, None
 
-    def _keep(self, file: LockedFile, result: Requires) -> None:
+    def _keep(self, file: LockedFile, result: Requires | None) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile("w", dir=self.folder, suffix=".new", delete=False) as out:
@@ -101,24 +124,36 @@ class MetadataReader:
 
         hosts = {urlsplit(f"//{host}").hostname for host in self.sources.trusted_hosts}
         mounts = {f"all://{host}": httpx.HTTPTransport(verify=False) for host in hosts if host}
-        with httpx.Client(follow_redirects=True, timeout=20, mounts=mounts) as client:
+        with httpx.Client(follow_redirects=True, timeout=_TIMEOUT_S, mounts=mounts) as client:
             yield client
 
     def _fetch(self, client: httpx.Client, file: LockedFile) -> Requires | None:
+        """Fetch and keep what a file requires; a source that does not answer is asked again by the next plan."""
         import httpx
 
-        url = self._with_credentials(file.url)
         try:
-            if file.kind == "sdist":
-                if (file.size or 0) > _MAX_SDIST_BYTES:
-                    return None
-                return _read_sdist(io.BytesIO(client.get(url).raise_for_status().content))
-            answer = client.get(f"{url}.metadata")
-            if answer.status_code == 200:
-                return _parse(answer.content)
-            return _read_wheel(io.BufferedReader(RangeFile(client, url), 65536))
-        except (httpx.HTTPError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError):
+            result = self._ask(client, self._with_credentials(file.url), file)
+        except (httpx.HTTPError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError, RuntimeError):
             return None
+        self._keep(file, result)
+        return result
+
+    def _ask(self, client: httpx.Client, url: str, file: LockedFile) -> Requires | None:
+        if file.kind == "sdist":
+            if (file.size or 0) > _MAX_SDIST_BYTES:
+                return None
+            return _read_sdist(io.BytesIO(client.get(url).raise_for_status().content))
+        answer = client.get(f"{url}.metadata")
+        if answer.status_code == 200:
+            return _parse(answer.content)
+        if answer.status_code >= 500:
+            answer.raise_for_status()
+        try:
+            return _read_wheel(io.BufferedReader(RangeFile(client, url), 65536))
+        except NoRanges as error:
+            if error.size > _MAX_WHOLE_WHEEL_BYTES:
+                raise
+            return _read_wheel(io.BytesIO(client.get(url).raise_for_status().content))
 
     def _with_credentials(self, url: str) -> str:
         """Use an index's credentials for its files: a lock lists addresses without them."""

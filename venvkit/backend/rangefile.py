@@ -10,17 +10,27 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
+class NoRanges(ValueError):  # noqa: N818 - a fact about a server
+    """The server does not serve ranges of a file; `size` is the file's, in bytes."""
+
+    def __init__(self, url: str, size: int) -> None:
+        super().__init__(f"no ranges at {url}")
+        self.size = size
+
+
 class RangeFile(io.RawIOBase):
-    """Reads `url` piece by piece; ValueError when the server does not serve ranges."""
+    """Reads `url` piece by piece; `NoRanges` when the server does not serve them."""
 
     def __init__(self, client: httpx.Client, url: str) -> None:
         self._client = client
         self._url = url
         self._at = 0
         head = client.head(url).raise_for_status()
-        if "content-length" not in head.headers or head.headers.get("accept-ranges", "bytes") == "none":
-            raise ValueError(f"no ranges at {url}")
+        if "content-length" not in head.headers:
+            raise ValueError(f"no length at {url}")
         self._size = int(head.headers["content-length"])
+        if head.headers.get("accept-ranges") == "none":
+            raise NoRanges(url, self._size)
 
     def readable(self) -> bool:
         return True
@@ -44,7 +54,7 @@ class RangeFile(io.RawIOBase):
         span = f"bytes={self._at}-{self._at + wanted - 1}"
         answer = self._client.get(self._url, headers={"Range": span}).raise_for_status()
         if answer.status_code != 206:
-            raise ValueError(f"no ranges at {self._url}")
+            raise NoRanges(self._url, self._size)
         target[: len(answer.content)] = answer.content
         self._at += len(answer.content)
         return len(answer.content)

@@ -67,7 +67,7 @@ def make_resolver(
         snapshot=child,
         sources=sources,
         levers=request.levers,
-        metadata=MetadataReader(cache / "metadata", sources, tool.offline),
+        metadata=MetadataReader(cache / "metadata", sources, tool.offline, tool.runner.cancel),
         descriptions=Descriptions(cache / "descriptions", context),
         observer=observer,
     )

@@ -34,6 +34,9 @@ _UNREACHABLE = re.compile(
 )
 _DISK = re.compile(r"No space left on device|Disk quota exceeded|os error (?:5|13|28|30|122)\b")
 _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden|Hash mismatch)", re.IGNORECASE)
+_MALFORMED = re.compile(
+    r"invalid value .* for '--|unsupported (?:archive|file) (?:type|extension)|expected one of: `\.", re.IGNORECASE
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -204,9 +207,7 @@ def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
             details=reason,
             remedy="check the index address and the network, or name another source with --index-url or --find-links",
         )
-    if re.search(
-        r"invalid value .* for '--|unsupported (?:archive|file) (?:type|extension)|Expected one of: `\.", text, re.I
-    ):
+    if _MALFORMED.search(text):
         return UsageError(
             "uv does not understand what it was given",
             code="requirement-invalid",

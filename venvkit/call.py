@@ -132,7 +132,7 @@ class Call:
             {
                 "spec": self.spec_text,
                 "choices": {name: _plain(value) for name, value in choices.items()},
-                "host": self.host_python,
+                "host": _identity(self.host_python),
                 "environ": key_environ(self.environ),
                 "path": self.environ.get("PATH", "") if os.sep not in self.host_python else "",
                 "settings": [self.settings.home, self.settings.skip_installed, self.settings.offline],
@@ -165,6 +165,15 @@ def _absolute(value: Any) -> Any:
     text = os.fspath(value)
     is_path = os.sep in text and "://" not in text
     return os.path.abspath(text) if is_path else text  # noqa: PTH100 - pathlib is not for the warm path
+
+
+def _identity(python: str) -> list[str | int]:
+    """Return what tells interpreters apart: `python` and `python3` of one folder are one, and one file."""
+    try:
+        found = os.stat(python)  # noqa: PTH116 - pathlib is not for the warm path
+    except OSError:
+        return [python]
+    return [os.path.dirname(python), found.st_dev, found.st_ino]  # noqa: PTH120
 
 
 def _relative_path(environ: Mapping[str, str]) -> bool:

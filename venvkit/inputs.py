@@ -54,11 +54,11 @@ class Inputs:
         settings = call.settings
         _check_find_links(call)
 
+        named = call.choice("accelerator", settings.accelerator)
+        stated = parse_accelerator(str(named), where="--accelerator") if named else None
+
         def accelerator() -> Accelerator:
-            stated = call.choice("accelerator", settings.accelerator)
-            if stated:
-                return parse_accelerator(str(stated), where="--accelerator")
-            return detect(host, cache_dir=cache, environ=call.environ)
+            return stated or detect(host, cache_dir=cache, environ=call.environ)
 
         context = MarkerContext(
             environment=dict(child.interpreter.environment),

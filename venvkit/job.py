@@ -80,7 +80,7 @@ class Job:
                 __version__,
                 repr(replace(self.request, relied=())),
                 self.host.fingerprint,
-                self.child.interpreter.python,
+                [self.child.interpreter.prefix, self.child.interpreter.base_python, self.child.interpreter.version],
                 self.sees_host,
                 repr(self.families),
                 [str(call.choice("orphans", settings.orphans)), bool(call.choice("offline", settings.offline))],

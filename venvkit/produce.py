@@ -183,6 +183,13 @@ def _keep_budget(layout: Layout, most: int, environment: Environment, observer: 
     except (OSError, VenvkitError) as error:
         observer(Warned("max-size", f"the store was not held to its size: {error}"))
         return
+    for item in report.removed:
+        observer(
+            Warned(
+                "max-size", f"removed {item.path.relative_to(layout.root)} to hold the store to its size: {item.why}"
+            )
+        )
     if report.size > most:
-        message = f"the store has {report.size} bytes, more than VENVKIT_MAX_SIZE, and all of it is in use or kept"
+        held = f"{report.size / 1e6:.1f} MB of {most / 1e6:.1f} MB"
+        message = f"the store holds {held} that VENVKIT_MAX_SIZE allows, and all of it is in use or kept"
         observer(Warned("max-size", message))

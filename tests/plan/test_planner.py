@@ -116,6 +116,17 @@ def test_a_protected_distribution_is_held_where_it_can_be() -> None:
     assert installs(made) == {"num": "1.9"}
 
 
+def test_a_protected_distribution_is_not_replaced_either() -> None:
+    table = {"server": {"2.0": (), "1.0": ()}, "tool": {"2.0": ("server>=2",), "1.0": ()}}
+    resolver = TableResolver(table, host_of(member("server", "1.0")))
+    guard = frozenset({canonicalize_name("server")})
+    assert installs(plan(resolver, "tool", protect=guard)) == {"tool": "1.0"}
+    with pytest.raises(NoSolutionError) as caught:
+        plan(resolver, "server>=2", protect=guard)
+    assert caught.value.code == "protected-conflict"
+    assert "server==1.0" in "\n".join(caught.value.details)
+
+
 def test_a_wish_is_kept_while_there_is_a_solution() -> None:
     table = {"x": {"2.0": ("num>=2",), "1.0": ()}, "num": {"2.5": ()}}
     resolver = TableResolver(table, host_of(member("num", "1.0")))

@@ -35,7 +35,7 @@ _UNREACHABLE = re.compile(
 _DISK = re.compile(r"No space left on device|Disk quota exceeded|os error (?:5|13|28|30|122)\b")
 _REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden|Hash mismatch)", re.IGNORECASE)
 _MALFORMED = re.compile(
-    r"invalid value .* for '--|unsupported (?:archive|file) (?:type|extension)|expected one of: `\.", re.IGNORECASE
+    r"invalid value .* for '--|unsupported (?:archive|file) (?:type|extension)|supported file extension", re.IGNORECASE
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

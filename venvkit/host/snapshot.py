@@ -161,7 +161,8 @@ def _fingerprint(interpreter: Interpreter, distributions: tuple[Distribution, ..
     lasting = tuple(fact for fact in interpreter.environment if fact[0] not in _KERNEL_FACTS)
     return digest(
         {
-            "interpreter": asdict(replace(interpreter, environment=lasting, missing_dirs=())),
+            # A venv has several names for one interpreter (python, python3): which one was named is no difference.
+            "interpreter": asdict(replace(interpreter, python="", environment=lasting, missing_dirs=())),
             "distributions": [_content(distribution) for distribution in distributions],
         }
     )

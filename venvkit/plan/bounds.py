@@ -66,9 +66,16 @@ def host_bounds(problem: Problem, rules: Rules) -> tuple[Bound, ...]:
     """Return every bound that holds on the host now, sorted."""
     moving = {root.name for root in problem.roots if _must_move(root, problem)}
     ties = problem.families.ties(problem.host, problem.environment)
-    found = {*_metadata_bounds(problem, rules), *(Bound.of(item, hidden=True) for item in ties)}
-    kept = (bound for bound in found if bound.owner not in moving)
+    found = {*_metadata_bounds(problem, rules), *(Bound.of(item, hidden=True) for item in ties), *_kept(problem)}
+    kept = (bound for bound in found if bound.owner not in moving or bound.owner in problem.protect)
     return tuple(sorted(kept, key=lambda bound: (bound.target, bound.label, bound.requirement)))
+
+
+def _kept(problem: Problem) -> Iterator[Bound]:
+    """What is protected stays as it is: its own version is a bound, too."""
+    for name in problem.protect & problem.host.keys():
+        member = problem.host[name]
+        yield Bound(name, member.label, f"{name}=={member.version}", name, f"=={member.version}")
 
 
 def _metadata_bounds(problem: Problem, rules: Rules) -> Iterator[Bound]:

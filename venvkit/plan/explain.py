@@ -11,7 +11,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from venvkit.plan.problem import Problem
 from venvkit.plan.requires import active_requires, parse_requires, required_name, satisfied
 from venvkit.plan.values import Installed, Plan
-from venvkit.plan.view import Member, overlay
+from venvkit.plan.view import Member, host_extras, overlay
 
 Status = Literal["installed", "inherited", "visible", "excluded", "absent"]
 Cause = Literal["missing", "version", "build", "held", "repaired", "hidden", "chosen", ""]
@@ -87,24 +87,19 @@ def _asks(
 ) -> list[tuple[str, str]]:
     """Return who asks for a name: the request's roots, then the distributions that the request reaches."""
     found = [(root.origin, root.line) for root in problem.roots if root.name == name]
-    extras = frozenset({extra for member in view.values() for extra in _extras_asked(member)})
+    extras = dict(host_extras(view, problem.environment))
+    for root in problem.roots:
+        parsed = parse_requires(root.line)
+        asked = parsed.extras if parsed is not None else ()
+        extras[root.name] = extras.get(root.name, frozenset()) | frozenset(map(canonicalize_name, asked))
     for other in sorted(chains):
         member = view.get(other)
         if member is None:
             continue
         lines = tuple(line for line in member.requires or () if required_name(line) == name)
-        found += [(member.label, line) for line, _ in active_requires(lines, extras, problem.environment)]
+        active = active_requires(lines, extras.get(member.name, frozenset()), problem.environment)
+        found += [(member.label, line) for line, _ in active]
     return found
-
-
-def _extras_asked(member: Member) -> set[str]:
-    lines = (line for line in member.requires or () if "[" in line.split(";", 1)[0])
-    return {
-        canonicalize_name(extra)
-        for line in lines
-        if (parsed := parse_requires(line)) is not None
-        for extra in parsed.extras
-    }
 
 
 def _cause(

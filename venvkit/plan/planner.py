@@ -21,6 +21,7 @@ from venvkit.plan.values import (
     Relaxed,
     Repaired,
     Shadow,
+    Violation,
 )
 from venvkit.plan.view import Member, Walk, closure, overlay
 
@@ -53,8 +54,13 @@ def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
     """Refuse an answer that breaks what a protected distribution needs; both sides of the collision are told."""
     problem = search.problem
     guarded = sorted(problem.protect & frozenset(problem.host))
-    reach = closure(problem.host, [("the server", str(name)) for name in guarded], search.rules).reasons
-    bounds = {item: Bound.of(item, hidden=False) for item in answer.orphans}
+    reach = closure(problem.host, [("protected", str(name)) for name in guarded], search.rules).reasons
+    replaced = [
+        Violation(problem.host[name].label, f"{name}=={problem.host[name].version}", answer.view[name].version)
+        for name in guarded
+        if answer.view[name] is not problem.host[name]
+    ]
+    bounds = {item: Bound.of(item, hidden=False) for item in (*replaced, *answer.orphans)}
     hurt = {item: bound for item, bound in bounds.items() if bound.owner in reach}
     if not hurt:
         return
@@ -64,9 +70,10 @@ def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
         asked = walk.reasons.get(bound.target, (f"the resolver chose {bound.target}=={item.found}",))
         details.append(f"the model: {' > '.join(asked)} (gives {bound.target} {item.found})")
         chain = (*reach[bound.owner], f"{item.distribution} requires {item.requirement}")
-        details.append(f"the server: {' > '.join(chain)}")
+        details.append(f"the host: {' > '.join(chain)}")
         if reason := given_up.get((item.distribution, item.requirement)):
-            details.append(f"both together: {reason}")
+            details.append("the resolver on both together:")
+            details += [f"  {line.strip()}" for line in reason.splitlines()]
     names = ", ".join(sorted({f"{bound.owner} and {bound.target}" for bound in hurt.values()}))
     raise NoSolutionError(
         f"the request and what is protected cannot both hold: {names}",

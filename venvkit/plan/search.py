@@ -178,20 +178,20 @@ class Search:
     def _drop_optional(self, error: Unsolvable) -> bool:
         left = [root for root in self.problem.roots if root.optional and root not in self.decisions.absent]
         dropped = [root for root in left if root.name in error.mentions] or left
-        self.decisions.absent.update((root, " ".join(error.details)) for root in dropped)
+        self.decisions.absent.update((root, "\n".join(error.details)) for root in dropped)
         return bool(dropped)
 
     def _give_up_mending(self, error: Unsolvable) -> bool:
         decisions = self.decisions
         lost = [bound for bounds in decisions.mended.values() for bound in bounds]
-        decisions.given_up.update((bound, " ".join(error.details)) for bound in lost)
+        decisions.given_up.update((bound, "\n".join(error.details)) for bound in lost)
         decisions.mended.clear()
         decisions.rebuilt.clear()
         return bool(lost)
 
     def _give_up_bounds(self, error: Unsolvable) -> bool:
         lost = self.decisions.bounds
-        self.decisions.given_up.update((bound, " ".join(error.details)) for bound in lost)
+        self.decisions.given_up.update((bound, "\n".join(error.details)) for bound in lost)
         self.decisions.bounds = ()
         return bool(lost)
 
@@ -263,7 +263,7 @@ class Search:
                 answer = self._ask()
             except Unsolvable as error:
                 saved.resolves = self.decisions.resolves
-                saved.given_up.update((bound, " ".join(error.details)) for bound in bounds)
+                saved.given_up.update((bound, "\n".join(error.details)) for bound in bounds)
             else:
                 for bound in bounds:
                     self.decisions.given_up.pop(bound, None)

@@ -65,7 +65,7 @@ class UvAssembly:
         total = len(recipe.plan.install)
         if not total:
             return
-        self.observer(PhaseStarted("install", f"{total} distributions"))
+        self.observer(PhaseStarted("install", _amount(recipe)))
         self.observer(InstallProgress(0, total))
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
             files = RequestFiles(Path(folder), recipe.sources, recipe.levers)
@@ -81,3 +81,10 @@ def pin_line(item: Installed) -> str:
     """A checkout is pinned to the commit that was planned; anything else to its version or address."""
     url = item.description.url if item.url and item.url.startswith("git+") else item.url
     return f"{item.name} @ {url}" if url else f"{item.name}=={item.version}"
+
+
+def _amount(recipe: Recipe) -> str:
+    """What there is to do: with gigabytes to fetch, a count alone looks as if it stood still."""
+    known = recipe.plan.download_bytes
+    size = f", up to {known / 1e6:.0f} MB to download" if known >= 1e6 else ""
+    return f"{len(recipe.plan.install)} distributions{size}"

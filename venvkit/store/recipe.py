@@ -76,7 +76,7 @@ class Recipe:
                 "interpreter": [
                     self.interpreter.version, self.interpreter.implementation, self.interpreter.base_python,
                 ],
-                "host": [self.host.interpreter.python, *self.host.interpreter.site_dirs] if self.host else None,
+                "host": [self.host.interpreter.prefix, *self.host.interpreter.site_dirs] if self.host else None,
                 "relied": [[item.name, item.version, item.location] for item in self.relied],
                 "uv": self.uv_settings,
                 "build": [self.sources.no_build_isolation] if builds else None,

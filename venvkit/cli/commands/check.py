@@ -87,7 +87,7 @@ def command(model: str | None, engine: str | None, everything: bool, mend: bool)
     error = ProofError(
         f"{counted(len(result.failed), 'environment')} of {len(result.verdicts)} not proved",
         where=", ".join(verdict.label for verdict in result.failed),
-        remedy="`venvkit build` makes a new one from the spec",
+        remedy="`venvkit check --repair` builds it anew",
     )
     return Outcome(result, Failure.of(error))
 

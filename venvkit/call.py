@@ -203,7 +203,7 @@ def _spec_text(spec: ModelSpec | str | os.PathLike[str]) -> str:
             f"the spec cannot be read: {error.strerror}",
             code="spec-not-found",
             where=path,
-            remedy="name the path of a JSON or TOML spec",
+            remedy="name the path of a JSON or TOML spec; show, check, why and diff also take a model's name",
         ) from error
 
 

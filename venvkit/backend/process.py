@@ -113,7 +113,9 @@ class Runner:
 
     def _check_cancel(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
-            raise CancelledError("cancelled before the next step")
+            raise CancelledError(
+                "cancelled; nothing of the attempt is left, and what was downloaded is kept for the next"
+            )
 
     def _collect(self, child: subprocess.Popen[bytes], deadline: float) -> tuple[str, str]:
         assert child.stdout is not None

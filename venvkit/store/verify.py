@@ -27,7 +27,7 @@ for name in json.loads(sys.argv[1]):
         spec = None
     places = list(spec.submodule_search_locations or []) if spec else []
     found[name] = (spec.origin if spec and spec.has_location else None) or (places[0] if places else None)
-print(json.dumps(found))
+sys.stdout.write(json.dumps(found))
 """
 # `module` or `module:attribute`.
 _IMPORT = """\
@@ -124,7 +124,12 @@ def verify_child(
     for module in imports:
         done = runner.run([str(python), "-c", _IMPORT, module], cwd=_NEUTRAL_CWD)
         if done.status != 0:
-            raise ProofError(f"import {module} fails in the environment", code="import-failed", details=done.tail())
+            raise ProofError(
+                f"import {module} fails in the environment",
+                code="import-failed",
+                details=done.tail(),
+                remedy="its last line says why; pin a version that imports, or take the module out of `verify`",
+            )
 
 
 def _origins(python: Path, names: list[str], runner: Runner) -> Mapping[str, str | None]:

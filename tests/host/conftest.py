@@ -52,7 +52,7 @@ def uv_bin() -> str:
 @pytest.fixture
 def plain_python() -> str:
     """An interpreter that is no venv: the one ours was made from."""
-    return str(Path(sys._base_executable).absolute())  # type: ignore[attr-defined]
+    return str(Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
 
 
 @pytest.fixture

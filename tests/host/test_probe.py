@@ -332,6 +332,19 @@ class TestFindPython:
         minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
         assert ask(find_python(minor, runner, uv_bin)).minor == minor
 
+    def test_a_version_that_pyenv_keeps(
+        self, runner: Runner, uv_bin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for version in ("3.99.9", "3.99.10", "3.9.1"):
+            kept = tmp_path / "versions" / version / "bin" / "python"
+            kept.parent.mkdir(parents=True)
+            kept.write_text("#!/bin/sh\n")
+            kept.chmod(0o755)
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+        assert find_python("3.99", runner, uv_bin) == str(tmp_path / "versions" / "3.99.10" / "bin" / "python")
+        with pytest.raises(UsageError):
+            find_python("3.98", runner, uv_bin)
+
     def test_an_activated_venv_is_no_answer(
         self, runner: Runner, uv_bin: str, make_venv: MakeVenv, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
-import tomllib
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -17,6 +17,11 @@ from venvkit.plan.planner import make_plan
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.values import Pin, Plan, Question
 from venvkit.spec.data import data_dir
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def root(line: str, **options: Any) -> Root:

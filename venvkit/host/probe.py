@@ -18,6 +18,7 @@ from venvkit.host._probe import MARK
 from venvkit.host.interpreter import Interpreter
 
 _TIMEOUT_S = 60.0
+_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 _NEUTRAL_CWD = "/"
 _OLDEST = (3, 8)
 # The script goes as an argument, because nothing may be imported from the working directory, not even by its
@@ -73,7 +74,10 @@ def find_python(wanted: str, runner: Runner, uv: str) -> str:
     ]
     done = runner.run(argv, cwd=_NEUTRAL_CWD, timeout=_TIMEOUT_S)
     found = done.stdout.strip()
-    if done.status != 0 or not Path(found).is_absolute():
+    if done.status == 0 and Path(found).is_absolute():
+        return found
+    kept = _pyenv_python(wanted)
+    if kept is None:
         raise UsageError(
             f"no Python {wanted} is installed on this machine",
             code="interpreter-missing",
@@ -81,7 +85,21 @@ def find_python(wanted: str, runner: Runner, uv: str) -> str:
             remedy=f"install it (`uv python install {wanted}`), or name the path of another interpreter",
             details=done.tail(),
         )
-    return found
+    return kept
+
+
+def _pyenv_python(wanted: str) -> str | None:
+    """Return the newest interpreter of a version that pyenv keeps.
+
+    uv gives up at the first shim on PATH that starts nothing, which is every version that is not pyenv's global one.
+    """
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    if not _VERSION.fullmatch(wanted):
+        return None
+    folders = [folder for folder in root.glob("versions/*") if f"{folder.name}.".startswith(f"{wanted}.")]
+    numbered = sorted(folders, key=lambda folder: [int(part) for part in re.findall(r"\d+", folder.name)])
+    pythons = (folder / "bin" / "python" for folder in reversed(numbered))
+    return next((str(python) for python in pythons if os.access(python, os.X_OK)), None)
 
 
 def probe(python: str, runner: Runner, *, environ: Mapping[str, str] | None = None) -> Interpreter:

@@ -15,10 +15,10 @@ import pytest
 
 import venvkit
 from tests.conftest import WriteSpec
-from tests.hosts import Host
+from tests.hosts import Host, make_host
 from tests.wheelhouse import Wheelhouse
 from venvkit import ModelSpec, ensure_env, ensure_env_async, plan_env
-from venvkit.errors import CancelledError
+from venvkit.errors import CancelledError, NoSolutionError
 from venvkit.events import Event, InstallProgress, PhaseStarted, Warned
 
 SLOW_BACKEND = (
@@ -102,6 +102,49 @@ def test_the_callers_package_replaces_the_specs(
     assert [(item.version, item.reason) for item in plan.install] == [("2.0", ("caller packages[0]: tool>=2",))]
 
 
+def test_one_venv_is_one_host_whatever_its_interpreter_is_called(
+    home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheelhouse.add("tool", "1.0")
+    spec = write_spec("m", ["tool"])
+    first = ensure_env(spec, host_python=host.python)
+    again = ensure_env(spec, host_python=f"{host.python}3")
+    assert (again.built, again.path) == (False, first.path)
+    monkeypatch.chdir(host.prefix)
+    assert ensure_env(spec, host_python="bin/python").path == first.path
+
+
+def test_a_relative_host_is_the_one_of_this_directory(
+    home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheelhouse.add("tool", "1.0")
+    other = make_host(host.prefix.parent / "other" / "host", wheelhouse)
+    other.install("tool")
+    spec = write_spec("m", ["tool"])
+    monkeypatch.chdir(host.prefix.parent)
+    first = ensure_env(spec, host_python="host/bin/python")
+    monkeypatch.chdir(other.prefix.parent)
+    second = ensure_env(spec, host_python="host/bin/python")
+    assert second.path != first.path
+    assert second.receipt is not None
+    assert second.receipt.plan.install == ()
+
+
+def test_settings_of_the_file_count_for_a_model_that_is_built(
+    home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec
+) -> None:
+    wheelhouse.add("num", "1.0")
+    wheelhouse.add("num", "2.0")
+    wheelhouse.add("server", "1.0", requires=["num<2"])
+    host.install("server")
+    spec = write_spec("m", ["num>=2"])
+    assert ensure_env(spec, host_python=host.python).built
+    (home / "venvkit").mkdir(parents=True)
+    (home / "venvkit" / "settings.toml").write_text('VENVKIT_PROTECT = "server"\n')
+    with pytest.raises(NoSolutionError):
+        ensure_env(spec, host_python=host.python)
+
+
 def test_upgrade_takes_what_is_new(home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec) -> None:
     wheelhouse.add("tool", "1.0")
     spec = write_spec("m", ["tool"])
@@ -153,7 +196,8 @@ def test_events_tell_the_phases_and_an_observer_that_raises_breaks_nothing(
     phases = [event.phase for event in seen if isinstance(event, PhaseStarted)]
     order = ["probe", "request", "resolve", "create", "install", "verify", "seal", "done"]
     assert [phase for phase in phases if phase in order] == order
-    assert InstallProgress(1, 1) in seen
+    told = [(event.done, event.total) for event in seen if isinstance(event, InstallProgress)]
+    assert told == [(0, 1), (1, 1)]
     assert [event.code for event in seen if isinstance(event, Warned)] == ["broken"]
 
 

@@ -19,11 +19,20 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class InstallProgress:
-    """Distributions that the installer has finished, of how many."""
+    """What the installer has ready, of how much.
+
+    Args:
+        done: Distributions.
+        name: The last of them; empty before the first.
+        bytes_done: Bytes of what was downloaded; small files and cached ones are not told by the installer.
+        bytes_total: Bytes of all files, as far as their sources tell sizes; 0 when unknown.
+    """
 
     done: int
     total: int
     name: str = ""
+    bytes_done: int = 0
+    bytes_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from venvkit.cli.output import say
-from venvkit.cli.text import clean
+from venvkit.cli.text import clean, size
 from venvkit.events import Event, InstallProgress, Observer, Phase, PhaseStarted, Waiting, Warned
 
 _WORDS: dict[Phase, str] = {
@@ -81,7 +81,8 @@ def _sentence(event: Event) -> str:
         word = _WORDS.get(event.phase, "")
         return f"{word} {event.detail}".rstrip() if word else ""
     if isinstance(event, InstallProgress):
-        return f"installing {event.done} of {event.total} {event.name}".rstrip()
+        fetched = f", {size(event.bytes_done)} of {size(event.bytes_total)}" if event.bytes_done else ""
+        return f"installing {event.done} of {event.total}{fetched} {event.name}".rstrip()
     if isinstance(event, Waiting):
         return f"waiting for {event.what} ({event.seconds:.0f} s)"
     return ""

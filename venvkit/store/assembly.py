@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+
+from packaging.utils import canonicalize_name
 
 from venvkit.backend.requestfiles import RequestFiles
 from venvkit.backend.uv import Uv, failure
@@ -66,15 +68,40 @@ class UvAssembly:
         if not total:
             return
         self.observer(PhaseStarted("install", _amount(recipe)))
-        self.observer(InstallProgress(0, total))
+        progress = _Progress(recipe, self.observer)
+        uv = replace(self.uv, runner=replace(self.uv.runner, on_line=progress))
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
             files = RequestFiles(Path(folder), recipe.sources, recipe.levers)
             args = ["pip", "install", "--no-deps", "--python", str(place / "bin" / "python")]
             args += files.pins(tuple(map(pin_line, recipe.plan.install)))
-            done = self.uv.run(args, recipe.sources, keep_fds=keep_fds)
+            done = uv.run(args, recipe.sources, keep_fds=keep_fds)
         if done.status != 0:
             raise failure(done)
-        self.observer(InstallProgress(total, total))
+        progress.finish()
+
+
+class _Progress:
+    """Tells an observer what uv says while it installs: a line for each larger file that it has downloaded."""
+
+    def __init__(self, recipe: Recipe, observer: Observer) -> None:
+        self._sizes = {item.name: item.description.size or 0 for item in recipe.plan.install}
+        self._total = len(self._sizes)
+        self._bytes = sum(self._sizes.values())
+        self._observer = observer
+        self._tell("")
+
+    def __call__(self, line: str) -> None:
+        word, _, name = line.strip().partition(" ")
+        if word == "Downloaded" and self._sizes.pop(canonicalize_name(name), None) is not None:
+            self._tell(name)
+
+    def finish(self) -> None:
+        self._sizes.clear()
+        self._tell("")
+
+    def _tell(self, name: str) -> None:
+        done = self._total - len(self._sizes)
+        self._observer(InstallProgress(done, self._total, name, self._bytes - sum(self._sizes.values()), self._bytes))
 
 
 def pin_line(item: Installed) -> str:

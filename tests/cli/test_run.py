@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,17 +64,8 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Signals are heard by what a test starts, also where the tests themselves run under nohup."""
-    former = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in former.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 5), (signal.SIGHUP, 5)])
-def test_run_passes_signals_on(start: Start, spec: Path, heard: None, number: signal.Signals, status: int) -> None:
+def test_run_passes_signals_on(start: Start, spec: Path, number: signal.Signals, status: int) -> None:
     child = start("run", spec, "-q", "--", "python", "-c", TELLS_SIGNALS)
     assert child.stdout is not None
     assert child.stdout.readline() == "up True\n"

@@ -42,6 +42,7 @@ class TableResolver:
     table: Table
     host: Mapping[NormalizedName, Member] = field(default_factory=dict)
     opaque: frozenset[str] = frozenset()
+    sdists: frozenset[tuple[str, str]] = frozenset()
     questions: list[Question] = field(default_factory=list)
     steps: int = 0
 
@@ -64,7 +65,10 @@ class TableResolver:
 
     def describe(self, pins: Iterable[Pin]) -> dict[NormalizedName, Description]:
         return {
-            pin.name: Description(None if pin.name in self.opaque else self.table[pin.name][pin.version])
+            pin.name: Description(
+                None if pin.name in self.opaque else self.table[pin.name][pin.version],
+                builds=(pin.name, pin.version) in self.sdists,
+            )
             for pin in pins
         }
 
@@ -102,6 +106,8 @@ class TableResolver:
 
     def _candidates(self, name: NormalizedName, question: Question) -> list[str]:
         versions = sorted(self.table.get(name, {}), key=Version, reverse=True)
+        if name in question.wheels:
+            versions = [version for version in versions if (name, version) not in self.sdists]
         mine = self.host.get(name)
         if mine is None or name in question.hidden:
             return versions

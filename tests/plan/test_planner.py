@@ -196,6 +196,25 @@ def test_what_only_an_unreadable_requirement_explains_says_so() -> None:
     assert "a==1.0" in {item.name: item.reason for item in made.install}["b"][0]
 
 
+def test_an_old_source_distribution_gives_way_to_a_wheel_and_a_repair() -> None:
+    table = {
+        "foo": {"1.0": (), "2.0": ("dep>=2",)},
+        "dep": {"2.0": ()},
+        "server": {"1.0": ("dep<2",), "2.0": ("dep>=2",)},
+    }
+    host = host_of(member("dep", "1.0"), member("server", "1.0", "dep<2"))
+    made = plan(TableResolver(table, host, sdists=frozenset({("foo", "1.0")})), "foo>=1")
+    assert installs(made) == {"foo": "2.0", "dep": "2.0", "server": "2.0"}
+    assert made.broken == ()
+
+
+def test_a_source_distribution_is_built_where_no_wheel_satisfies() -> None:
+    resolver = TableResolver({"foo": {"1.0": (), "2.0": ()}}, sdists=frozenset({("foo", "1.0"), ("foo", "2.0")}))
+    made = plan(resolver, "foo")
+    assert (installs(made), made.resolves) == ({"foo": "2.0"}, 2)
+    assert made.install[0].description.builds
+
+
 FAMILIES = parse_families(tomllib.loads((data_dir() / "abi.toml").read_text()), origin="abi.toml")
 
 

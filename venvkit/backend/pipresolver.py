@@ -140,6 +140,7 @@ class PipFiles:
         if question.constraints:
             args += ["--constraint", str(self._files().write("constraints.txt", question.constraints))]
         # Without `eager` only what is asked for by name would be upgraded.
+        args += ["--only-binary", ",".join(question.wheels)] if question.wheels else []
         return args + (["--upgrade", "--upgrade-strategy", "eager"] if question.upgrade else [])
 
     def pins(self, lines: Iterable[str]) -> list[str]:

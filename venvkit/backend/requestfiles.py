@@ -32,6 +32,7 @@ class RequestFiles:
         arguments += self._list("--overrides", question.overrides)
         arguments += self._list("--excludes", question.excludes)
         arguments += ["--upgrade"] if question.upgrade else []
+        arguments += [part for name in question.wheels for part in ("--only-binary", name)]
         return arguments + self.choices()
 
     def pins(self, lines: Iterable[str]) -> list[str]:

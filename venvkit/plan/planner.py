@@ -38,6 +38,10 @@ def make_plan(problem: Problem, resolver: Resolver) -> Plan:
     search = Search(problem, resolver)
     answer = search.run()
     described = resolver.describe(answer.pins) if answer.pins else {}
+    built = frozenset(pin.name for pin in answer.pins if described[pin.name].builds and not pin.url)
+    better = search.without_builds(built)
+    if better is not None:
+        answer, described = better, resolver.describe(better.pins) if better.pins else {}
     walk = closure(_view(problem, answer, described), search.roots(), search.rules)
     _refuse_protected(search, answer, walk)
     return _plan(search, answer, described, walk)

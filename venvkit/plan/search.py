@@ -44,6 +44,7 @@ class Decisions:
         relaxed: Wishes that are dropped to their bare names.
         absent: Optional requirements that are left out, with the resolver's reason.
         given_up: Bounds that nothing can keep or mend, with the resolver's reason.
+        wheels: Names of which only wheels are taken.
         tried: Bounds of what was still broken in an answer, and was taken up again.
     """
 
@@ -53,6 +54,7 @@ class Decisions:
     relaxed: set[NormalizedName] = field(default_factory=set)
     absent: dict[Root, str] = field(default_factory=dict)
     given_up: dict[Bound, str] = field(default_factory=dict)
+    wheels: frozenset[NormalizedName] = frozenset()
     tried: set[Bound] = field(default_factory=set)
     resolves: int = 0
 
@@ -60,7 +62,7 @@ class Decisions:
         """Return a copy to come back to."""
         return Decisions(
             self.bounds, dict(self.mended), set(self.rebuilt), set(self.relaxed), dict(self.absent),
-            dict(self.given_up), set(self.tried), self.resolves,
+            dict(self.given_up), self.wheels, set(self.tried), self.resolves,
         )  # fmt: skip
 
 
@@ -106,6 +108,28 @@ class Search:
             for name, bounds in sorted(self.decisions.mended.items())
         ]
 
+    def without_builds(self, names: frozenset[NormalizedName]) -> Answer | None:
+        """Ask once more for an answer that takes wheels of `names`; None, and the decisions as before, without one.
+
+        What is held can drive a resolution to an old source distribution where a repair would have a wheel. Where
+        things had to be loosened already, the resolver was free to choose.
+        """
+        pinned = {root.name for root in self.problem.roots if "==" in root.line and not root.wish}
+        if not names or names & pinned or self.decisions.resolves > 1:
+            return None
+        saved = self.decisions.copy()
+        self.decisions.wheels = names
+        self._loosen_metadata(Unsolvable("what would be built is to be taken as a wheel"))
+        try:
+            answer = self._ask()
+        except Unsolvable:
+            answer = None
+        if answer is None or answer.orphans:
+            saved.resolves = self.decisions.resolves
+            self.decisions = saved
+            return None
+        return answer
+
     # -- asking ---------------------------------------------------------------------------------------------
 
     def _question(self) -> Question:
@@ -125,6 +149,7 @@ class Search:
             excludes=tuple(sorted(problem.excludes)),
             hidden=problem.hidden | decisions.rebuilt,
             upgrade=problem.upgrade,
+            wheels=tuple(sorted(decisions.wheels)),
         )
 
     def _ask(self) -> Answer:

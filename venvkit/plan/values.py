@@ -54,6 +54,7 @@ class Question:
         excludes: Names that are treated as if nothing required them.
         hidden: Host distributions that may not be candidates.
         upgrade: Prefer the newest version to the host's.
+        wheels: Names of which only wheels may be taken.
     """
 
     requirements: tuple[str, ...]
@@ -62,6 +63,7 @@ class Question:
     excludes: tuple[str, ...] = ()
     hidden: frozenset[NormalizedName] = frozenset()
     upgrade: bool = False
+    wheels: tuple[NormalizedName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

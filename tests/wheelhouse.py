@@ -75,6 +75,7 @@ class HttpIndex:
     user: str = ""
     requests: list[str] = field(default_factory=list)
     fail_with: int = 0
+    fail_first: int = 0
     metadata_files: bool = True
     ranges: bool = True
     sent: int = 0
@@ -116,6 +117,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.index.requests.append(self.path)
         while self.index.hang_on and self.path.endswith(self.index.hang_on):
             time.sleep(0.05)
+        if self.index.fail_first > 0:
+            self.index.fail_first -= 1
+            return self._send(503, b"not now", body)
         if self.index.fail_with:
             return self._send(self.index.fail_with, b"no", body)
         if self.index.user:

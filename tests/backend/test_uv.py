@@ -147,6 +147,33 @@ def test_an_optional_index_that_is_gone_is_left_out(
     assert any("only-there" in line for line in caught.value.details)
 
 
+@pytest.mark.parametrize(("attempts", "works"), [("1", False), ("3", True)])
+def test_a_failing_source_is_tried_as_often_as_the_setting_says(
+    home: Path, host: Host, wheelhouse: Wheelhouse, index: HttpIndex, write_spec: WriteSpec,
+    monkeypatch: pytest.MonkeyPatch, attempts: str, works: bool,
+) -> None:  # fmt: skip
+    wheelhouse.add("tool", "1.0")
+    monkeypatch.delenv("UV_HTTP_RETRIES")
+    monkeypatch.setenv("XINFERENCE_DOWNLOAD_MAX_ATTEMPTS", attempts)
+    index.fail_first = 2
+    spec = write_spec("m", ["tool"], index_url=index.url, find_links=[])
+    if works:
+        assert [item.name for item in plan_env(spec, host_python=host.python).plan.install] == ["tool"]
+    else:
+        with pytest.raises(SourceError):
+            plan_env(spec, host_python=host.python)
+
+
+def test_a_refusal_is_never_tried_again(
+    home: Path, host: Host, index: HttpIndex, write_spec: WriteSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_HTTP_RETRIES")
+    index.fail_with = 403
+    with pytest.raises(SourceError):
+        plan_env(write_spec("m", ["tool"], index_url=index.url, find_links=[]), host_python=host.python)
+    assert index.requests == ["/simple/tool/"]
+
+
 def test_pins_that_are_known_ask_nobody_again(
     home: Path, host: Host, wheelhouse: Wheelhouse, index: HttpIndex, write_spec: WriteSpec,
     monkeypatch: pytest.MonkeyPatch,

@@ -5,20 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.catalogue.checker import check, normal
+from tests.spec.conftest import LINUX
 
-LINUX = {
-    "implementation_name": "cpython",
-    "implementation_version": "3.11.9",
-    "os_name": "posix",
-    "platform_machine": "x86_64",
-    "platform_python_implementation": "CPython",
-    "platform_release": "6.1.0",
-    "platform_system": "Linux",
-    "platform_version": "#1 SMP",
-    "python_full_version": "3.11.9",
-    "python_version": "3.11",
-    "sys_platform": "linux",
-}
 HOST = {
     "server": ("4.1", ("click<8.2", "http[fast]>=1", "lost>=9")),
     "click": ("8.1.8", ()),

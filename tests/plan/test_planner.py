@@ -208,6 +208,14 @@ def test_an_old_source_distribution_gives_way_to_a_wheel_and_a_repair() -> None:
     assert made.broken == ()
 
 
+def test_a_wish_is_not_given_up_for_a_wheel() -> None:
+    table = {"foo": {"1.0": (), "2.0": ("num>=2",)}, "num": {"1.0": (), "2.0": ()}}
+    resolver = TableResolver(table, host_of(member("num", "1.0")), sdists=frozenset({("foo", "1.0")}))
+    made = plan(resolver, "foo", root("num==1.0", wish=True))
+    assert installs(made) == {"foo": "1.0"}
+    assert made.relaxed == ()
+
+
 def test_a_source_distribution_is_built_where_no_wheel_satisfies() -> None:
     resolver = TableResolver({"foo": {"1.0": (), "2.0": ()}}, sdists=frozenset({("foo", "1.0"), ("foo", "2.0")}))
     made = plan(resolver, "foo")

@@ -119,7 +119,8 @@ class Search:
             return None
         saved = self.decisions.copy()
         self.decisions.wheels = names
-        self._loosen_metadata(Unsolvable("what would be built is to be taken as a wheel"))
+        # Bounds may give way to repairs, wishes may not: the first answer has shown that they can be kept.
+        self._mend([bound for bound in self._free() if not bound.hidden])
         try:
             answer = self._ask()
         except Unsolvable:

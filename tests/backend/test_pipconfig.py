@@ -259,3 +259,45 @@ def test_the_environment_of_the_caller_alone_counts(place: Place, monkeypatch: p
 def test_macos_reads_application_support(place: Place) -> None:
     place.write("home/Library/Application Support/pip/pip.conf", "[global]\nindex-url = http://mac.example/simple\n")
     assert place.ours().index_url == "http://mac.example/simple"
+
+
+def test_each_option_tells_where_it_comes_from(place: Place) -> None:
+    place.write("home/.pip/pip.conf", "[global]\nindex-url = http://weak.example\ncert = /weak.pem\n")
+    place.write("home/.config/pip/pip.conf", "[global]\nindex-url = http://user.example\n")
+    place.write("env/pip.conf", "[install]\ntrusted-host = a.example b.example\n[global]\nfind-links = /env\n")
+    place.environ["PIP_FIND_LINKS"] = "/variable"
+    place.environ["PIP_PYPI_URL"] = ""
+    config = place.ours()
+    assert dict(config.origins) == {
+        "index-url": f"{place.root}/home/.config/pip/pip.conf [global]",
+        "cert": f"{place.root}/home/.pip/pip.conf [global]",
+        "trusted-host": f"{place.prefix}/pip.conf [install]",
+        "find-links": "PIP_FIND_LINKS",
+    }
+    sources = config.sources(place.environ)
+    assert (sources.index_url, sources.cert, sources.trusted_hosts) == (
+        "http://user.example", "/weak.pem", ("a.example", "b.example"),
+    )  # fmt: skip
+    said = {(one.kind, one.value): one.where for one in sources.statements}
+    assert said["trusted-host", "b.example"] == f"{place.prefix}/pip.conf [install]"
+    assert said["find-links", "/variable"] == "PIP_FIND_LINKS"
+    assert {one.by for one in sources.statements} == {"pip"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "strategy"),
+    [
+        ({"PIP_EXTRA_INDEX_URL": "http://b.example"}, "unsafe-best-match"),
+        ({"PIP_INDEX_URL": "http://a.example"}, None),
+        ({"PIP_EXTRA_INDEX_URL": "http://b.example", "UV_INDEX_STRATEGY": "first-index"}, None),
+        ({"PIP_EXTRA_INDEX_URL": "http://b.example", "XDG_CONFIG_HOME": "{root}/own"}, None),
+        ({"PIP_EXTRA_INDEX_URL": "http://b.example", "PIP_NO_INDEX": "1"}, None),
+    ],
+)
+def test_several_indexes_of_pips_are_combined_its_way_unless_uv_is_told_otherwise(
+    place: Place, variables: dict[str, str], strategy: str | None
+) -> None:
+    place.write("own/uv/uv.toml", 'index-strategy = "unsafe-first-match"\n')
+    place.environ.update({name: value.format(root=place.root) for name, value in variables.items()})
+    sources = place.ours().sources(place.environ)
+    assert (sources.index_strategy, sources.no_index) == (strategy, "PIP_NO_INDEX" in variables)

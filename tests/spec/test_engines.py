@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from venvkit.errors import SpecError
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import load_engines
 from venvkit.spec.requirement import parse_line
+from venvkit.spec.sources import Sources, with_public
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write(tmp_path, text, name="engines.toml"):
@@ -102,12 +108,77 @@ def test_a_later_file_adds_engines_and_wins_by_name(tmp_path, engines):
     assert [rule.levers.excludes for rule in table.rules if rule.name == "sglang-kernel"] == [("other",)]
 
 
+def test_what_is_replaced_is_told_in_order(tmp_path):
+    shipped = str(data_dir() / "engines.toml")
+    paths = [shipped]
+    for name in ("first", "second"):
+        text = f"""
+        [engines.NAME]
+        [engines.llama_cpp]
+        packages = ["{name}"]
+        [rules.sglang-kernel]
+        requires = ["{name}"]
+        [host_indexes.torch]
+        packages = ["{name}"]
+        indexes = {{cu1 = "https://a.example"}}
+        """
+        paths.append(str(write(tmp_path, text.replace("NAME", f"only-{name}"), f"{name}.toml")))
+    table = load_engines(paths)
+    (torch,) = table.host_indexes
+    (kernel,) = [rule for rule in table.rules if rule.name == "sglang-kernel"]
+    for found in (table.find("llama.cpp"), torch, kernel):
+        assert (found.origin, found.replaces) == (paths[2], (shipped, paths[1]))
+    assert (table.find("llama.cpp").name, table.find("llama.cpp").packages) == ("llama_cpp", ("second",))
+    assert (table.find("vllm").replaces, table.find("only-second").replaces) == ((), ())
+
+
+def test_an_optional_index_may_be_one_of_a_cuda_version(tmp_path):
+    text = """
+    [engines.mine]
+    optional_index_urls = ["https://a.example/cu130"]
+    [[engines.mine.cuda_indexes]]
+    cuda = ">=13"
+    index_url = "https://a.example/cu130"
+    """
+    engine = load_engines([write(tmp_path, text)]).find("mine")
+    assert engine.optional_index_urls == (engine.cuda_indexes[0].index_url,)
+
+
+def test_a_public_index_stands_for_no_other_host(tmp_path):
+    (public,) = load_engines([write(tmp_path, 'public_indexes = ["https://a.example"]')]).public_indexes
+    named = Sources(extra_index_urls=("https://a.example", "https://a.example/cu130", "https://a.example.of.b/x"))
+    assert with_public(named, (public,)).optional_index_urls == named.extra_index_urls[:2]
+
+
+def test_the_example_of_the_documentation_is_sound(tmp_path):
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "specs.md").read_text(encoding="utf-8"), re.DOTALL)
+    table = load_engines([write(tmp_path, example)])
+    assert table.find("mine-server").format_packages("gptq") == ("gptqmodel",)
+    assert [rule.name for rule in table.rules] == ["mine-big"]
+
+
+def test_the_faults_of_all_files_are_gathered(tmp_path):
+    first = write(tmp_path, "[engines.a]\nx = 1", "first.toml")
+    sound = write(tmp_path, "[engines.b]", "sound.toml")
+    second = write(tmp_path, "[rules.c]\n[engines.d]\npackages = 1", "second.toml")
+    with pytest.raises(SpecError) as caught:
+        load_engines([first, sound, second])
+    assert [line.split(": ")[:2] for line in caught.value.details] == [
+        [str(first), "engines.a.x"],
+        [str(second), "engines.d.packages"],
+        [str(second), "rules.c"],
+    ]
+    assert caught.value.where == str(first)
+
+
 def test_all_faults_of_a_file_are_gathered_with_their_places(tmp_path):
     error = faults_of(
         tmp_path,
         """
         [engine.x]
         [engines.vllm]
+        aliases = ["v-llm", "v llm"]
+        platforms = ["Linux 6"]
         packages = ["ok", "vllm", "-r x", "#mlx_dependencies#"]
         package = []
         extra_index_urls = ["https://a.example", "no"]
@@ -118,6 +189,9 @@ def test_all_faults_of_a_file_are_gathered_with_their_places(tmp_path):
         [[engines.vllm.cuda_indexes]]
         cuda = "new"
         [engines."../x"]
+        [engines.v_llm]
+        aliases = "vllm"
+        [engines.VLLM]
         [rules.r]
         when = "colour"
         packages = ["a[" ]
@@ -126,6 +200,7 @@ def test_all_faults_of_a_file_are_gathered_with_their_places(tmp_path):
         [host_indexes.torch]
         packages = ["torch ; has_cuda"]
         indexes = {cu130 = "x"}
+        [host_indexes.mine]
         """,
     )
     assert (error.code, error.where) == ("engines-invalid", str(tmp_path / "engines.toml"))
@@ -133,23 +208,32 @@ def test_all_faults_of_a_file_are_gathered_with_their_places(tmp_path):
         "engine",
         "engines.vllm.package",
         "engines.vllm.extra_index_urls[1]",
+        "engines.vllm.cuda_indexes[0].index_url",
+        "engines.vllm.cuda_indexes[0].cuda",
         "engines.vllm.optional_index_urls",
+        "engines.vllm.aliases[1]",
+        "engines.vllm.platforms[0]",
         "engines.vllm.packages[2]",
         "engines.vllm.packages[3]",
         "engines.vllm.formats.gptq",
-        "engines.vllm.cuda_indexes[0].index_url",
-        "engines.vllm.cuda_indexes[0].cuda",
         "engines.vllm.index_strategy",
         "engines.vllm.excludes[0]",
         "engines.../x",
+        "engines.v_llm",
+        "engines.v_llm.aliases[0]",
+        "engines.VLLM",
+        "engines.VLLM",
         "rules.r.when",
         "rules.r.packages[0]",
         "rules.r",
         "rules.s.requires[0]",
         "host_indexes.torch.indexes.cu130",
         "host_indexes.torch.packages[0]",
+        "host_indexes.mine.packages",
+        "host_indexes.mine.indexes",
     ]
     assert "did you mean `engines`?" in error.details[0]
+    assert "`VLLM` is a name of the engine `vllm` above" in "\n".join(error.details)
 
 
 @pytest.mark.parametrize(

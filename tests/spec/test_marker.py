@@ -129,6 +129,7 @@ def test_the_accelerator_is_asked_only_when_its_answer_counts(world):
         ('#engine# >= "vllm"', "requirement-invalid", ">="),
         ('sys_platform ~= "linux"', "requirement-invalid", "~="),
         ('python_version ~= "3"', "requirement-invalid", "two parts"),
+        ('"12" ~= cuda_version', "requirement-invalid", "~="),
         ("(" * 5000, "requirement-invalid", "nested"),
         ("not " * 5000, "requirement-invalid", "nested"),
     ],

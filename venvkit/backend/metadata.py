@@ -13,13 +13,11 @@ import tarfile
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 
 from packaging.metadata import parse_email
 
@@ -50,15 +48,17 @@ class MetadataReader:
 
     Args:
         folder: Where what was read is kept; a file's metadata never changes.
-        sources: Index addresses, whose credentials are used for files of the same host, and trusted hosts.
+        sources: Index addresses, whose credentials are used for files of the same host, and whom to trust.
         offline: Read local files and the cache only.
         cancel: Set by the caller to stop.
+        environ: The environment whose proxies, certificates and uv configuration hold for a read.
     """
 
     folder: Path
     sources: Sources
     offline: bool = False
     cancel: threading.Event | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, files: Iterable[LockedFile]) -> Mapping[LockedFile, Requires | None]:
         """Return (Requires-Dist lines, extras) of each file; None for what cannot be read.
@@ -80,9 +80,11 @@ class MetadataReader:
         return {**found, **(self._fetch_all(remote) if remote else {})}
 
     def _fetch_all(self, files: Sequence[LockedFile]) -> dict[LockedFile, Requires | None]:
+        from venvkit.backend.web import open_client
+
         pool = ThreadPoolExecutor(_PARALLEL)
         try:
-            with self._client() as client:
+            with open_client(self.sources, self.environ, timeout=_TIMEOUT_S) as client:
                 work = {pool.submit(self._fetch, client, file): file for file in files}
                 pending = set(work)
                 while pending:
@@ -118,21 +120,12 @@ class MetadataReader:
 
     # -- network --------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _client(self) -> Iterator[httpx.Client]:
-        import httpx
-
-        hosts = {urlsplit(f"//{host}").hostname for host in self.sources.trusted_hosts}
-        mounts = {f"all://{host}": httpx.HTTPTransport(verify=False) for host in hosts if host}
-        with httpx.Client(follow_redirects=True, timeout=_TIMEOUT_S, mounts=mounts) as client:
-            yield client
-
     def _fetch(self, client: httpx.Client, file: LockedFile) -> Requires | None:
         """Fetch and keep what a file requires; a source that does not answer is asked again by the next plan."""
         import httpx
 
         try:
-            result = self._ask(client, self._with_credentials(file.url), file)
+            result = self._ask(client, file.url, file)
         except (httpx.HTTPError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError, RuntimeError):
             return None
         self._keep(file, result)
@@ -154,15 +147,6 @@ class MetadataReader:
             if error.size > _MAX_WHOLE_WHEEL_BYTES:
                 raise
             return _read_wheel(io.BytesIO(client.get(url).raise_for_status().content))
-
-    def _with_credentials(self, url: str) -> str:
-        """Use an index's credentials for its files: a lock lists addresses without them."""
-        parts = urlsplit(url)
-        for index in (self.sources.index_url, *self.sources.extra_index_urls, *self.sources.find_links):
-            known = urlsplit(index or "")
-            if "@" in known.netloc and known.netloc.rpartition("@")[2] == parts.netloc:
-                return parts._replace(netloc=known.netloc).geturl()
-        return url
 
 
 def _read_local(path: Path, kind: str) -> Requires | None:

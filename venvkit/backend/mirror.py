@@ -12,7 +12,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,12 +19,13 @@ from packaging.utils import NormalizedName
 
 from venvkit.backend.uv import MIRROR_MARK
 from venvkit.canonical import digest
+from venvkit.frozen import dataclass
 from venvkit.host.distribution import Distribution
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.requires import parse_requires
 
 # Part of every mirror's key: raise it when what a mirror holds changes.
-_FORMAT = 2
+_FORMAT = 4
 
 
 class VenvMaker(Protocol):
@@ -50,17 +50,18 @@ class Mirrors:
     maker: VenvMaker
     importable: bool = True
 
-    def python(self, snapshot: HostSnapshot, hidden: Collection[NormalizedName] = frozenset()) -> str:
+    def python(self, snapshot: HostSnapshot, hidden: frozenset[NormalizedName] = frozenset()) -> str:
         """Return the interpreter of a mirror of `snapshot` without the distributions in `hidden`."""
-        shown = [item for item in snapshot.distributions if item.name not in hidden]
+        interpreter = snapshot.interpreter
+        content = snapshot.fingerprint if snapshot.distributions else ""
+        known = hidden & {item.name for item in snapshot.distributions} if hidden else ()
         key = digest(
-            [_FORMAT, self.importable,
-             snapshot.interpreter.python, snapshot.interpreter.version, snapshot.interpreter.site_dirs,
-             [[item.name, item.version, item.requires, item.direct_url] for item in shown]]
+            [_FORMAT, self.importable, interpreter.python, interpreter.version, interpreter.site_dirs, content,
+             sorted(known)]
         )[:32]  # fmt: skip
         home = self.folder / key
         if not (home / MIRROR_MARK).exists():
-            self._make(home, snapshot, shown)
+            self._make(home, snapshot, [item for item in snapshot.distributions if item.name not in hidden])
         return str(home / "bin" / "python")
 
     def _make(self, home: Path, snapshot: HostSnapshot, shown: list[Distribution]) -> None:
@@ -75,6 +76,12 @@ class Mirrors:
                 # Builds without isolation import what the host has, torch above all.
                 lines = [_path_line(path, snapshot.interpreter.pth_dirs) for path in snapshot.interpreter.site_dirs]
                 (site_packages / "zzzz_venvkit_mirror.pth").write_text("".join(lines), encoding="utf-8")
+            # uv locks the environment that it is asked about for as long as it resolves: one slow source would hold up
+            # every other plan on this host. Nothing is written here, so nothing needs a lock; uv passes over one that
+            # it cannot open.
+            lock = attempt / ".lock"
+            lock.unlink(missing_ok=True)
+            lock.mkdir()
             (attempt / MIRROR_MARK).write_text("planning only, never install here\n", encoding="utf-8")
             try:
                 attempt.rename(home)
@@ -112,7 +119,8 @@ def _write_dist_info(site_packages: Path, item: Distribution) -> None:
     # RECORD lists nothing but this folder: an uninstall removes what it lists.
     files["RECORD"] = "".join(f"{folder.name}/{name},,\n" for name in (*files, "RECORD"))
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as out:  # noqa: PTH123 - six files for each of thousands
+            out.write(text)
 
 
 def _direct_url(item: Distribution) -> str:

@@ -15,13 +15,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvkit.backend.uvconfig import read_uv_config
 from venvkit.errors import UsageError
 from venvkit.masking import mask
+from venvkit.spec.sources import Sources
+from venvkit.spec.statements import Kind, Statement
 
 _SECTIONS = ("global", "install")
 _BASENAME = "pip.conf"
 _TRUE = frozenset(("y", "yes", "t", "true", "on", "1"))
 _FALSE = frozenset(("n", "no", "f", "false", "off", "0"))
+# pip takes the best version over all of its indexes. A list of indexes that was written for pip keeps that meaning:
+# with uv's own strategy the first index that has an old version of a project hides all the others.
+_STRATEGY = "unsafe-best-match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class PipConfig:
         cert: A bundle of certificate authorities, an absolute path.
         no_index: Whether indexes are ignored; `index_url` and `extra_index_urls` are empty then.
         files: Every file that pip would read, whether it is there or not, weakest first.
+        origins: Option by long name (`index-url`), and the file's section or the variable that it comes from.
     """
 
     index_url: str | None
@@ -45,6 +52,42 @@ class PipConfig:
     cert: str | None
     no_index: bool
     files: tuple[str, ...]
+    origins: tuple[tuple[str, str], ...] = ()
+
+    def sources(self, environ: Mapping[str, str]) -> Sources:
+        """Return the sources that a request inherits from this, each with the file or variable that names it.
+
+        Args:
+            environ: The environment that uv would run in; a strategy that is chosen for uv there is kept.
+        """
+        origins = dict(self.origins)
+        lists: tuple[tuple[Kind, str, tuple[str | None, ...]], ...] = (
+            ("extra-index", "extra-index-url", self.extra_index_urls),
+            ("index", "index-url", (self.index_url,)),
+            ("find-links", "find-links", self.find_links),
+            ("trusted-host", "trusted-host", self.trusted_hosts),
+            ("cert", "cert", (self.cert,)),
+        )
+        said = [
+            Statement(kind, value, "pip", origins.get(option, ""))
+            for kind, option, values in lists
+            for value in values
+            if value
+        ]
+        own = any(one.kind == "index-strategy" for one in read_uv_config(environ).statements)
+        strategy = _STRATEGY if self.extra_index_urls and not own else None
+        if strategy is not None:
+            said.append(Statement("index-strategy", strategy, "pip", "as pip combines its several indexes"))
+        return Sources(
+            index_url=self.index_url,
+            extra_index_urls=self.extra_index_urls,
+            find_links=self.find_links,
+            trusted_hosts=self.trusted_hosts,
+            index_strategy=strategy,
+            no_index=self.no_index,
+            cert=self.cert,
+            statements=tuple(said),
+        )
 
 
 def read_pip_config(environ: Mapping[str, str], *, prefix: str) -> PipConfig:
@@ -58,7 +101,8 @@ def read_pip_config(environ: Mapping[str, str], *, prefix: str) -> PipConfig:
         UsageError: A file, or a boolean in it or in a variable, is malformed (`pip-config-invalid`).
     """
     files = pip_config_files(environ, prefix)
-    options = _options(environ, files)
+    found = _options(environ, files)
+    options = {name: value for name, (value, _) in found.items()}
     no_index = "no-index" in options and _is_true("no-index", options["no-index"])
     index_url = options.get("index-url", "").strip()
     cert = options.get("cert", "").strip()
@@ -70,6 +114,7 @@ def read_pip_config(environ: Mapping[str, str], *, prefix: str) -> PipConfig:
         cert=os.path.abspath(_expand(cert, environ)) if cert else None,  # noqa: PTH100
         no_index=no_index,
         files=files,
+        origins=tuple((name, where) for name, (_, where) in found.items()),
     )
 
 
@@ -116,19 +161,22 @@ def _user_files(environ: Mapping[str, str]) -> Iterator[str]:
     yield str(Path(directory if directory.strip() else _expand("~/.config", environ), "pip", _BASENAME))
 
 
-def _options(environ: Mapping[str, str], files: tuple[str, ...]) -> dict[str, str]:
-    """Return the non-empty options of `pip install`, by long name, all levels laid over one another."""
-    sections: dict[str, dict[str, str]] = {name: {} for name in _SECTIONS}
+def _options(environ: Mapping[str, str], files: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Return the non-empty options of `pip install` by long name, with their places, all levels over one another."""
+    sections: dict[str, dict[str, tuple[str, str]]] = {name: {} for name in _SECTIONS}
     for file in files:
         parser = _parse(file)
         for name in parser.sections():
             if name in sections:
-                sections[name].update((_long_name(key), value) for key, value in parser.items(name))
-    variables = {_long_name(name[len("PIP_") :]): value for name, value in environ.items() if name.startswith("PIP_")}
-    options: dict[str, str] = {}
+                where = f"{file} [{name}]"
+                sections[name].update((_long_name(key), (value, where)) for key, value in parser.items(name))
+    variables = {
+        _long_name(name[len("PIP_") :]): (value, name) for name, value in environ.items() if name.startswith("PIP_")
+    }
+    options: dict[str, tuple[str, str]] = {}
     for level in (*sections.values(), variables):
         # Empty values are dropped here and not before: an empty one hides the same key of a weaker file.
-        options.update((_ALIASES.get(key, key), value) for key, value in level.items() if value)
+        options.update((_ALIASES.get(key, key), found) for key, found in level.items() if found[0])
     return options
 
 

@@ -46,6 +46,9 @@ def lost_sources(log: str, sources: Sources) -> Mapping[str, SourceError]:
         url, why = match["url"], mask(match["why"])
         if "404 Client Error" in why:  # the index has no such project
             continue
+        # So does a public store of plain files, in its own words.
+        if "403 Client Error" in why and url.startswith(sources.public_indexes):
+            continue
         details = (mask(f"{url}: {why}"),)
         if _REFUSED.search(why):
             raise _refusal(details)

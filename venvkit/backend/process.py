@@ -56,11 +56,13 @@ class Runner:
         cancel: Set by the caller to stop whatever child is running; `CancelledError` is raised.
         timeout: Default deadline of one child, in seconds.
         on_line: Receives each line a child writes to standard error, as it comes, secrets masked.
+        on_start: Called when a child has been started, before it is waited for.
     """
 
     cancel: threading.Event | None = None
     timeout: float = 3600.0
     on_line: Callable[[str], None] | None = None
+    on_start: Callable[[], None] | None = None
     spawned: list[tuple[str, ...]] = field(default_factory=list)
 
     def run(
@@ -72,6 +74,7 @@ class Runner:
         timeout: float | None = None,
         keep_fds: Sequence[int] = (),
         die_with_parent: bool = False,
+        stdin: int = subprocess.DEVNULL,
     ) -> Completed:
         """Run one child to its end.
 
@@ -82,6 +85,7 @@ class Runner:
             timeout: Deadline in seconds, else the runner's.
             keep_fds: Descriptors the child inherits (a lock that must outlive us when we are killed).
             die_with_parent: On Linux, the kernel kills the child when the thread that started it ends.
+            stdin: A descriptor that the child reads; by default there is nothing to read.
 
         Raises:
             MachineError: The program is not there or cannot be run (`no-program`), or the deadline passed (`timeout`).
@@ -95,7 +99,7 @@ class Runner:
                 list(argv),
                 env=dict(env) if env is not None else None,
                 cwd=cwd,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=tuple(keep_fds),
@@ -105,6 +109,8 @@ class Runner:
         except OSError as error:
             raise _no_program(argv[0], error) from error
         try:
+            if self.on_start is not None:
+                self.on_start()
             out, err = self._collect(child, started + (timeout or self.timeout))
         except BaseException:
             _stop(child)

@@ -44,7 +44,7 @@ class RequestFiles:
         indexes = dict(self.levers.sources)
         pinned = {line: indexes[name] for line in lines if (name := str(required_name(line))) in indexes}
         links = (link if "://" in link else Path(link).absolute().as_uri() for link in self.sources.find_links)
-        heads = [f"--find-links {link}" for link in links]
+        heads = [*(["--no-index"] if self.sources.no_index else []), *(f"--find-links {link}" for link in links)]
         files = [self.write("requirements.txt", [*heads, *(line for line in lines if line not in pinned)])]
         return files + ([self._pinned(pinned)] if pinned else [])
 
@@ -63,9 +63,10 @@ class RequestFiles:
         urls = list(dict.fromkeys(pinned.values()))
         # JSON strings are TOML strings, and a list of them a TOML array.
         text = f'[project]\nname = "venvkit-request"\nversion = "0"\ndependencies = {json.dumps(list(pinned))}\n'
-        text += "[tool.uv.sources]\n"
-        for line, url in pinned.items():
-            text += f'{required_name(line)} = {{ index = "pinned-{urls.index(url)}" }}\n'
+        # A workspace of its own, or a broken file of somebody's in a folder above would count.
+        text += "[tool.uv.workspace]\n[tool.uv.sources]\n"
+        tied = {required_name(line): urls.index(url) for line, url in pinned.items()}
+        text += "".join(f'{name} = {{ index = "pinned-{number}" }}\n' for name, number in tied.items())
         for number, url in enumerate(urls):
             text += f'[[tool.uv.index]]\nname = "pinned-{number}"\nurl = {json.dumps(url)}\nexplicit = true\n'
         return self.write("pyproject.toml", [text])

@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.backend.descriptions import Descriptions
-from venvkit.backend.metadata import MetadataReader
 from venvkit.backend.mirror import Mirrors
 from venvkit.backend.process import Completed
-from venvkit.backend.pylock import read_pylock
 from venvkit.backend.requestfiles import RequestFiles
 from venvkit.backend.uv import Uv, failure
 from venvkit.errors import SourceError, VenvkitError
@@ -26,6 +25,9 @@ from venvkit.plan.requires import parse_requires
 from venvkit.plan.values import Description, Pin, Question
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
+
+if TYPE_CHECKING:
+    from venvkit.backend.metadata import MetadataReader
 
 _DIRECT = re.compile(r" \+ (?P<name>\S+) @ (?P<url>\S+)")
 
@@ -40,8 +42,9 @@ class UvResolver:
         snapshot: The host whose distributions are candidates.
         sources: Indexes, find-links and their options; an optional index that cannot be reached is dropped from it.
         levers: What bends the choice of files (only_binary, exclude_newer, sources by name, torch_backend).
-        metadata: Reads what chosen files require.
+        reader: Returns what reads the requirements of chosen files; asked when nothing is known of one.
         descriptions: What was read before.
+        meanwhile: Called once, when the first question is being answered: what else there is to do.
         lost: The failure of the last optional index that was dropped.
     """
 
@@ -50,10 +53,12 @@ class UvResolver:
     snapshot: HostSnapshot
     sources: Sources
     levers: Levers
-    metadata: MetadataReader
+    reader: Callable[[], MetadataReader]
     descriptions: Descriptions
     observer: Observer = ignore
+    meanwhile: Callable[[], None] | None = None
     lost: SourceError | None = None
+    _mirror: str = ""
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
 
@@ -61,10 +66,11 @@ class UvResolver:
         """See `Resolver.resolve`: one uv process."""
         if not question.requirements:
             return ()
-        python = self.mirrors.python(self.snapshot, question.hidden)
+        python = self._mirror = self.mirrors.python(self.snapshot, question.hidden)
         self._remember_urls(question.requirements)
         command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
-        done = self._run(lambda files: [*command, *files.question(question)])
+        meanwhile, self.meanwhile = self.meanwhile, None
+        done = self._run(lambda files: [*command, *files.question(question)], meanwhile)
         # Direct references are missing from the JSON; the text on standard error has them, also those that only a
         # requirement of a requirement names.
         urls = {**self._urls, **_direct_references(done.stderr)}
@@ -86,7 +92,8 @@ class UvResolver:
         return {pin.name: self._known[pin] for pin in wanted}
 
     def _describe(self, pins: Sequence[Pin]) -> None:
-        python = self.mirrors.python(self.snapshot)
+        # For one pin each it makes no difference what else is there.
+        python = self._mirror or self.mirrors.python(self.snapshot)
         command = [
             "pip",
             "compile",
@@ -101,8 +108,10 @@ class UvResolver:
         done = self._run(
             lambda files: [*command, *map(str, files.requirements(tuple(map(str, pins)))), *files.choices()]
         )
+        from venvkit.backend.pylock import read_pylock
+
         files = {file.name: file for file in read_pylock(done.stdout)}
-        contents = self.metadata.read(files.values())
+        contents = self.reader().read(files.values())
         missing = [str(pin) for pin in pins if pin.name not in files]
         if missing:
             raise VenvkitError("uv's lock lacks what it was asked for", code="uv-answer", details=tuple(missing))
@@ -119,12 +128,17 @@ class UvResolver:
             )
             self.descriptions.put(pin, self._known[pin])
 
-    def _run(self, arguments: Callable[[RequestFiles], list[str]]) -> Completed:
+    def _run(
+        self, arguments: Callable[[RequestFiles], list[str]], meanwhile: Callable[[], None] | None = None
+    ) -> Completed:
         """Run uv; an optional index that cannot be reached is dropped, since uv takes any for fatal."""
+        uv = replace(self.uv, runner=replace(self.uv.runner, on_start=meanwhile)) if meanwhile else self.uv
         while True:
             with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
                 files = RequestFiles(Path(folder), self.sources, self.levers)
-                done = self.uv.run(arguments(files), self.sources)
+                done, refused = uv.ask(arguments(files), self.sources)
+            if refused is not None:
+                raise refused
             if done.status == 0:
                 return done
             error = failure(done)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 from venvkit.backend.descriptions import Descriptions
-from venvkit.backend.metadata import MetadataReader
 from venvkit.backend.mirror import Mirrors
-from venvkit.backend.pip import Pip
-from venvkit.backend.pipresolver import PipResolver
 from venvkit.backend.process import Runner
 from venvkit.backend.resolver import UvResolver
 from venvkit.backend.uv import Uv, find_uv
@@ -19,9 +16,15 @@ from venvkit.events import Observer
 from venvkit.host.probe import find_host_python, find_python
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.settings import key_environ
-from venvkit.spec.request import Request
+from venvkit.spec.request import Request, Sources
 
-Tool: TypeAlias = Uv | Pip
+# Each is imported when it is needed: the reading of metadata, or pip and its ways, take longer than a plan.
+if TYPE_CHECKING:
+    from venvkit.backend.metadata import MetadataReader
+    from venvkit.backend.pip import Pip
+    from venvkit.backend.pipresolver import PipResolver
+
+Tool: TypeAlias = Union[Uv, "Pip"]
 
 
 def find_tool(call: Call, runner: Runner, cache: Path) -> Tool:
@@ -32,13 +35,15 @@ def find_tool(call: Call, runner: Runner, cache: Path) -> Tool:
     """
     attempts, offline = call.settings.download_attempts, bool(call.choice("offline", False))
     if call.choice("backend", call.settings.backend) == "pip":
+        from venvkit.backend.pip import Pip
+
         return Pip(cache / "pip", runner, call.environ, attempts, offline)
     return find_uv(runner, call.environ, attempts=attempts, offline=offline)
 
 
 def backend_name(tool: Tool) -> Literal["uv", "pip"]:
     """Return the backend's name, as `--backend` takes it."""
-    return "pip" if isinstance(tool, Pip) else "uv"
+    return "uv" if isinstance(tool, Uv) else "pip"
 
 
 def make_resolver(
@@ -46,7 +51,9 @@ def make_resolver(
 ) -> UvResolver | PipResolver:
     """Return the planner's resolver by a tool, for what the child may see."""
     sources, interpreter = request.sources, child.interpreter
-    if isinstance(tool, Pip):
+    if not isinstance(tool, Uv):
+        from venvkit.backend.pipresolver import PipResolver
+
         mirrors = Mirrors(cache / "mirrors", tool, importable=False)
         return PipResolver(tool, mirrors, child, sources, request.levers, observer)
     # Whatever can change which file a pin means: another index may have another build under the same version.
@@ -67,10 +74,16 @@ def make_resolver(
         snapshot=child,
         sources=sources,
         levers=request.levers,
-        metadata=MetadataReader(cache / "metadata", sources, tool.offline, tool.runner.cancel),
+        reader=lambda: _reader(tool, sources, cache),
         descriptions=Descriptions(cache / "descriptions", context),
         observer=observer,
     )
+
+
+def _reader(uv: Uv, sources: Sources, cache: Path) -> MetadataReader:
+    from venvkit.backend.metadata import MetadataReader
+
+    return MetadataReader(cache / "metadata", sources, uv.offline, uv.runner.cancel, uv.environ)
 
 
 def find_child_python(wanted: str, runner: Runner, tool: Tool) -> str:
@@ -79,7 +92,7 @@ def find_child_python(wanted: str, runner: Runner, tool: Tool) -> str:
     Raises:
         UsageError: There is none (`interpreter-missing`).
     """
-    if isinstance(tool, Pip):
+    if not isinstance(tool, Uv):
         # Without uv there is nothing to ask for versions but the names of programs.
         return find_host_python(f"python{wanted}" if wanted[:1].isdigit() else wanted, None)
     return find_python(wanted, runner, tool.path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from venvkit.backend.process import Completed, Runner
+from venvkit.backend.refusals import heard, listening, refusal
+from venvkit.backend.uvconfig import trusted_bundle
 from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
 from venvkit.masking import mask
 from venvkit.plan.resolver import Unsolvable
@@ -26,6 +29,9 @@ _MISLEADING = (
     "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT",
     "UV_PROJECT_ENVIRONMENT", "UV_WORKING_DIRECTORY", "UV_WORKING_DIR", "UV_BREAK_SYSTEM_PACKAGES", "UV_VENV_CLEAR",
 )  # fmt: skip
+# uv looks for uv.toml and pyproject.toml in the folder that it runs in and in all above it, and in /tmp anybody may
+# have put one. A workspace of our own ends that search.
+_FENCE = "[tool.uv.workspace]\n"
 _OWN_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|connection refused|connect error|timed out|failed to fetch|could not connect"
@@ -69,12 +75,20 @@ class Uv:
         Raises:
             ValueError: The command would write into a planning mirror.
         """
+        return self._run(args, self._child_environ(sources), keep_fds)
+
+    def ask(self, args: Sequence[str], sources: Sources) -> tuple[Completed, SourceError | None]:
+        """Run `uv ARGS` as `run` does; return it, and the refusal of an index that uv itself would pass over."""
+        return heard(self._run(args, listening(self._child_environ(sources))), sources)
+
+    def _run(self, args: Sequence[str], env: dict[str, str], keep_fds: Sequence[int] = ()) -> Completed:
         _guard_mirror(args)
         flags = ["--offline"] if self.offline else []
         with tempfile.TemporaryDirectory(prefix="venvkit-") as neutral:
+            Path(neutral, "pyproject.toml").write_text(_FENCE, encoding="utf-8")
             return self.runner.run(
                 [self.path, *args, *flags],
-                env=self._child_environ(sources),
+                env=env,
                 cwd=neutral,
                 keep_fds=keep_fds,
                 die_with_parent=bool(keep_fds),
@@ -111,6 +125,8 @@ class Uv:
             env["UV_INDEX_STRATEGY"] = sources.index_strategy
         if sources.trusted_hosts:
             env["UV_INSECURE_HOST"] = " ".join(filter(None, [*sources.trusted_hosts, env.get("UV_INSECURE_HOST")]))
+        if bundle := trusted_bundle(sources, env):
+            env["SSL_CERT_FILE"] = bundle
         return env
 
 
@@ -150,7 +166,9 @@ def _locate(environ: Mapping[str, str]) -> str:
     try:
         from uv import find_uv_bin
 
-        return os.fsdecode(find_uv_bin())
+        path = _bundled(find_uv_bin)
+        if os.access(path, os.X_OK):
+            return path
     except (ImportError, FileNotFoundError):
         pass
     for candidate in (environ.get("UV", ""), *_on_path(environ)):
@@ -162,6 +180,12 @@ def _locate(environ: Mapping[str, str]) -> str:
         where="the uv package, $UV, PATH",
         remedy="python -m pip install uv, or set UV to the path of the binary",
     )
+
+
+@functools.cache
+def _bundled(find: Callable[[], str]) -> str:
+    """Return where the bundled binary lies; to look for it takes as long as reading a spec and building its request."""
+    return os.fsdecode(find())
 
 
 def _on_path(environ: Mapping[str, str]) -> list[str]:
@@ -191,22 +215,13 @@ def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
     if match := _DISK.search(text):
         return _disk_failure(match.group(0), reason)
     if match := _REFUSED.search(text):
-        return SourceError(
-            f"a source refused the request: {match.group(1)}",
-            code="source-refused",
-            details=reason,
-            remedy="check the credentials and hashes of the index",
-        )
+        return refusal(match.group(1), reason)
     if "No solution found" in text and "network was disabled" not in text:
         return Unsolvable(
             "no set of distributions satisfies the request", mentions=_mentions(done.stderr), details=reason
         )
     if "network was disabled" in text or _UNREACHABLE.search(text):
-        return SourceError(
-            "a package source cannot be reached",
-            details=reason,
-            remedy="check the index address and the network, or name another source with --index-url or --find-links",
-        )
+        return _unreachable(text, reason)
     if _MALFORMED.search(text):
         return UsageError(
             "uv does not understand what it was given",
@@ -220,6 +235,15 @@ def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
             remedy="install the compiler or headers it asks for, or pin a version that has a wheel",
         )  # fmt: skip
     return VenvkitError("uv failed", code="uv-failed", details=reason)
+
+
+def _unreachable(text: str, reason: tuple[str, ...]) -> SourceError:
+    remedy = "check the index address and the network, or name another source with --index-url or --find-links"
+    if "invalid peer certificate" in text:
+        remedy = (
+            "name the authority that signed it with SSL_CERT_FILE or `cert` of pip's configuration, or trust the host"
+        )
+    return SourceError("a package source cannot be reached", details=reason, remedy=remedy)
 
 
 def _disk_failure(found: str, reason: tuple[str, ...]) -> MachineError:

@@ -1,12 +1,30 @@
-"""Where the shipped data lives: the `specs` folder, inside the wheel or beside the package in a checkout."""
+"""Where data lies: the shipped `specs` folder, in the wheel or beside the package in a checkout, and a user's own."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from venvkit.errors import MachineError
 
+if TYPE_CHECKING:
+    from venvkit.settings import Settings
+
 _PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFile:
+    """A file of engine data.
+
+    Args:
+        path: The file; one that a setting names need not be there.
+        source: Who put it there: `shipped`, `home` (XINFERENCE_HOME), `setting` (VENVKIT_ENGINES).
+    """
+
+    path: Path
+    source: Literal["shipped", "home", "setting"]
 
 
 def data_dir() -> Path:
@@ -24,3 +42,20 @@ def data_dir() -> Path:
         where=str(_PACKAGE / "_specs"),
         remedy="install venvkit again",
     )
+
+
+def own_engine_file(settings: Settings) -> Path:
+    """Return where a user's own engine data lies, whether it is there or not."""
+    return Path(settings.home, "venvkit", "engines.toml")
+
+
+def engine_files(settings: Settings) -> tuple[EngineFile, ...]:
+    """Return the files of engine data in force, the weakest first: what a later one says of a name wins.
+
+    Raises:
+        MachineError: The installation is incomplete (`data-missing`).
+    """
+    own = own_engine_file(settings)
+    files = [EngineFile(data_dir() / "engines.toml", "shipped")]
+    files += [EngineFile(own, "home")] if own.exists() else []
+    return (*files, *(EngineFile(Path(path), "setting") for path in settings.engines))

@@ -50,6 +50,7 @@ class Engine:
     Args:
         name: Lower case; it becomes a component of a path.
         aliases: Other names, beyond case and the choice of `-`, `_`, `.`.
+        platforms: Where it runs, as `sys_platform` says it; empty for everywhere.
         packages: What `#NAME_dependencies#` stands for.
         formats: Further packages by model format.
         extra_index_urls: Further indexes, unless caller, spec or pip's configuration name some.
@@ -58,10 +59,12 @@ class Engine:
         index_strategy: How several indexes are combined.
         levers: How its requests are to be solved.
         origin: The file that says so.
+        replaces: The files whose engine of this name it stands instead of, the weakest first.
     """
 
     name: str
     aliases: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     formats: tuple[tuple[str, tuple[str, ...]], ...] = ()
     extra_index_urls: tuple[str, ...] = ()
@@ -70,6 +73,11 @@ class Engine:
     index_strategy: str | None = None
     levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
     origin: str = ""
+    replaces: tuple[str, ...] = ()
+
+    def runs_on(self, platform: str) -> bool:
+        """Tell whether it runs where `sys_platform` is `platform`."""
+        return not self.platforms or platform in self.platforms
 
     def format_packages(self, model_format: str) -> tuple[str, ...]:
         """Return the further packages for a model format, compared without case."""
@@ -89,6 +97,7 @@ class Rule:
         packages: What it adds to the requirements; the caller's win.
         levers: What it adds to the levers.
         origin: The file that says so.
+        replaces: The files whose rule of this name it stands instead of, the weakest first.
     """
 
     name: str
@@ -99,6 +108,7 @@ class Rule:
     packages: tuple[str, ...] = ()
     levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
     origin: str = ""
+    replaces: tuple[str, ...] = ()
 
     def concerns(self, model: str, engine: str | None, requirements: Iterable[Requirement]) -> bool:
         """Tell whether all its conditions but the marker hold."""
@@ -117,10 +127,16 @@ class HostIndex:
     Args:
         packages: Wishing for the host's version of one of these adds its index.
         indexes: Local part (`cu128`) and index.
+        name: Its name; one of a later file with this name replaces it.
+        origin: The file that says so.
+        replaces: The files whose table of this name it stands instead of, the weakest first.
     """
 
     packages: tuple[str, ...]
     indexes: tuple[tuple[str, str], ...]
+    name: str = ""
+    origin: str = ""
+    replaces: tuple[str, ...] = ()
 
     def url(self, version: str) -> str | None:
         """Return the index for a version's local part, or None."""
@@ -131,7 +147,8 @@ class HostIndex:
 class EngineTable:
     """Everything that the engine data says.
 
-    `public_indexes` are addresses below which everybody finds the same builds of public projects.
+    `public_indexes` are addresses, each with a slash at its end, below which everybody finds the same builds of
+    public projects.
     """
 
     engines: tuple[Engine, ...] = ()
@@ -152,6 +169,11 @@ class EngineTable:
         candidates |= {engine_key(other): other for other in others}
         found = difflib.get_close_matches(engine_key(name), candidates, n=1)
         return candidates[found[0]] if found else None
+
+    def elsewhere(self, platform: str) -> frozenset[str]:
+        """Return the keys, as `engine_key` makes them, of the engines that do not run where `sys_platform` is this."""
+        away = [engine for engine in self.engines if not engine.runs_on(platform)]
+        return frozenset(engine_key(name) for engine in away for name in (engine.name, *engine.aliases))
 
 
 def _required(wanted: PackagingRequirement, named: Mapping[NormalizedName, Requirement]) -> bool:

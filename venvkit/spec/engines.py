@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -24,6 +25,7 @@ __all__ = ["CudaIndex", "Engine", "EngineTable", "HostIndex", "Rule", "load_engi
 
 ENGINE_FIELDS = (
     "aliases",
+    "platforms",
     "packages",
     "formats",
     "extra_index_urls",
@@ -33,6 +35,7 @@ ENGINE_FIELDS = (
     *LEVER_FIELDS,
 )
 RULE_FIELDS = ("engines", "models", "requires", "when", "packages", *LEVER_FIELDS)
+_PLATFORM = re.compile(r"[a-z][a-z0-9]*")
 _ENGINE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?")
 
 
@@ -41,27 +44,70 @@ def load_engines(paths: Iterable[str | PathLike[str]]) -> EngineTable:
 
     Raises:
         SpecError: `engines-not-found`, `spec-unreadable`, `spec-malformed`, or `engines-invalid` with every
-            fault of the first faulty file.
+            fault of every file.
     """
     engines: dict[str, Engine] = {}
     rules: dict[str, Rule] = {}
     host_indexes: dict[str, HostIndex] = {}
-    public: tuple[str, ...] = ()
-    for path in map(Path, paths):
-        text = read_document(path, code="engines-not-found")
+    public: dict[str, None] = {}
+    gathered: list[tuple[str, Faults]] = []
+    for path in map(str, paths):
         faults = Faults()
-        document = decode(text, origin=str(path), format="toml")
-        reader = Reader(document if isinstance(document, dict) else {}, "", faults)
-        reader.only(("engines", "rules", "host_indexes", "public_indexes"))
-        public = tuple(dict.fromkeys((*public, *reader.texts("public_indexes", check_index_url))))
-        for name, table in _tables(reader, "engines"):
-            engines[engine_key(name)] = _engine(name, table, str(path))
+        gathered.append((path, faults))
+        reader = _document(path, faults)
+        # Without the slash `https://a.example` would also stand for `https://a.example.of.somebody`.
+        public |= {f"{url.rstrip('/')}/": None for url in reader.texts("public_indexes", check_index_url)}
+        for name, table in _named(reader, "engines"):
+            former = engines.get(engine_key(name))
+            engines[engine_key(name)] = replace(_engine(name, table, path), replaces=_replaced(former))
         for name, table in _tables(reader, "rules"):
-            rules[name] = _rule(name, table, str(path))
+            rules[name] = replace(_rule(name, table, path), replaces=_replaced(rules.get(name)))
         for name, table in _tables(reader, "host_indexes"):
-            host_indexes[name] = _host_index(table)
-        faults.raise_all("the engine data is faulty", code="engines-invalid", where=str(path))
-    return EngineTable(tuple(engines.values()), tuple(rules.values()), tuple(host_indexes.values()), public)
+            found = _host_index(name, table, path)
+            host_indexes[name] = replace(found, replaces=_replaced(host_indexes.get(name)))
+    _raise_all(gathered)
+    return EngineTable(tuple(engines.values()), tuple(rules.values()), tuple(host_indexes.values()), tuple(public))
+
+
+def _document(path: str, faults: Faults) -> Reader:
+    document = decode(read_document(Path(path), code="engines-not-found"), origin=path, format="toml")
+    reader = Reader(document if isinstance(document, dict) else {}, "", faults)
+    reader.only(("engines", "rules", "host_indexes", "public_indexes"))
+    return reader
+
+
+def _raise_all(gathered: list[tuple[str, Faults]]) -> None:
+    """Raise one error for the faults of all files; where several are faulty, each line names its file."""
+    faulty = [(path, faults) for path, faults in gathered if faults.lines]
+    if not faulty:
+        return
+    together = Faults()
+    for path, faults in faulty:
+        for line in faults.lines:
+            together.add(path if len(faulty) > 1 else "", line, remedy=faults.remedy)
+    together.raise_all("the engine data is faulty", code="engines-invalid", where=faulty[0][0])
+
+
+def _replaced(former: Engine | Rule | HostIndex | None) -> tuple[str, ...]:
+    return (*former.replaces, former.origin) if former is not None else ()
+
+
+def _named(reader: Reader, name: str) -> Iterator[tuple[str, Reader]]:
+    """Yield the tables of engines; of two names for one engine in a single file neither can win."""
+    taken: dict[str, str] = {}
+    for key, table in _tables(reader, name):
+        for spelled, place in ((key, table.place), *_aliases(table)):
+            other = taken.setdefault(engine_key(spelled), key)
+            if other != key:
+                reader.faults.add(place, f"{quoted(spelled)} is a name of the engine {quoted(other)} above")
+        yield key, table
+
+
+def _aliases(table: Reader) -> list[tuple[str, str]]:
+    """Return the aliases with their places; what is wrong with them is told when the engine is read."""
+    given = table.table.get("aliases")
+    aliases = given if isinstance(given, list) else [given]
+    return [(one, f"{table.at('aliases')}[{at}]") for at, one in enumerate(aliases) if isinstance(one, str)]
 
 
 def _tables(reader: Reader, name: str) -> Iterable[tuple[str, Reader]]:
@@ -78,13 +124,17 @@ def _engine(name: str, reader: Reader, origin: str) -> Engine:
         reader.faults.add(reader.place, f"{quoted(name)} is not the name of an engine: use lower case letters")
     extra = reader.texts("extra_index_urls", check_index_url)
     optional = reader.texts("optional_index_urls", check_index_url)
+    cuda = tuple(_cuda_index(inner) for inner in reader.inners("cuda_indexes"))
     for url in optional:
-        if url not in extra:
-            reader.faults.add(reader.at("optional_index_urls"), f"{quoted(url)} is not in extra_index_urls")
+        if url not in (*extra, *(one.index_url for one in cuda)):
+            reader.faults.add(
+                reader.at("optional_index_urls"), f"{quoted(url)} is in neither extra_index_urls nor cuda_indexes"
+            )
     formats = reader.inner("formats")
     return Engine(
         name,
-        aliases=reader.texts("aliases"),
+        aliases=reader.texts("aliases", _check_alias),
+        platforms=reader.texts("platforms", _check_platform),
         packages=reader.texts("packages", _check_package, single=False),
         formats=tuple(
             (key.lower(), formats.texts(key, _check_package, single=False))
@@ -93,7 +143,7 @@ def _engine(name: str, reader: Reader, origin: str) -> Engine:
         ),
         extra_index_urls=extra,
         optional_index_urls=optional,
-        cuda_indexes=tuple(_cuda_index(inner) for inner in reader.inners("cuda_indexes")),
+        cuda_indexes=cuda,
         index_strategy=reader.text("index_strategy", check_index_strategy),
         levers=reader.levers(),
         origin=origin,
@@ -130,15 +180,28 @@ def _rule(name: str, reader: Reader, origin: str) -> Rule:
     return rule
 
 
-def _host_index(reader: Reader) -> HostIndex:
+def _host_index(name: str, reader: Reader, origin: str) -> HostIndex:
     reader.only(("packages", "indexes"))
+    for field in ("packages", "indexes"):
+        if not reader.table.get(field):
+            reader.faults.add(reader.at(field), "is missing")
     indexes = reader.inner("indexes")
     found: list[tuple[str, str]] = []
     for local in indexes.table if indexes else ():
         url = indexes.text(local, check_index_url) if indexes else None
         if url is not None:
             found.append((local, url))
-    return HostIndex(reader.texts("packages", _check_name), tuple(found))
+    return HostIndex(reader.texts("packages", _check_name), tuple(found), name, origin)
+
+
+def _check_alias(text: str, place: str) -> None:
+    if not _ENGINE_NAME.fullmatch(text.lower()):
+        raise SpecError(f"{quoted(text)} is not the name of an engine", where=place, remedy="use letters, digits, `-`")
+
+
+def _check_platform(text: str, place: str) -> None:
+    if not _PLATFORM.fullmatch(text):
+        raise SpecError(f"{quoted(text)} is not a platform", where=place, remedy="write linux, darwin or win32")
 
 
 def _check_package(text: str, place: str) -> None:

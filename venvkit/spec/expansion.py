@@ -65,16 +65,17 @@ class Expansion:
                 levers = levers.merged(rule.levers)
         return tuple(added), levers
 
-    def host_urls(self, requirements: Iterable[Requirement]) -> tuple[str, ...]:
-        """Return the indexes that fit the host's builds of the distributions wished for."""
+    def host_urls(self, requirements: Iterable[Requirement]) -> tuple[tuple[str, str], ...]:
+        """Return the indexes that fit the host's builds of the distributions wished for, each with one such build."""
         wished = {requirement.name for requirement in requirements if requirement.wish}
-        found: list[str] = []
+        found: dict[str, str] = {}
         for index in self._engines.host_indexes:
             for name in map(canonicalize_name, index.packages):
-                url = index.url(self._host_versions.get(name, "")) if name in wished else None
+                version = self._host_versions.get(name, "")
+                url = index.url(version) if name in wished else None
                 if url is not None:
-                    found.append(url)
-        return tuple(dict.fromkeys(found))
+                    found.setdefault(url, f"{name}=={version}")
+        return tuple(found.items())
 
     def relied(self) -> tuple[str, ...]:
         """Return what of the machine was looked at so far."""

@@ -200,7 +200,7 @@ def _fault(node: Comparison) -> str | None:
         valid = is_version if listing or node.flipped else lambda one: is_specifier(op, one)
         if not all(valid(one) for one in literals):
             return 'compares cuda_version with something that is not of the form "13.0"'
-    if op in ("~=", "===") and (name in TEXT_NAMES or (name in VERSION_NAMES and node.flipped)):
+    if op in ("~=", "===") and (name in TEXT_NAMES or (node.flipped and name in (*VERSION_NAMES, "cuda_version"))):
         return f"uses `{op}`, which does not apply there"
     if op == "~=" and name in VERSION_NAMES and not is_specifier(op, literal):
         return f"uses `{op}`, which needs a version of at least two parts"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from venvkit.errors import SpecError
 from venvkit.spec.documents import decode, format_of, read_document
-from venvkit.spec.fields import Faults, Reader, kind_of
+from venvkit.spec.fields import Faults, Reader, Table, kind_of
 from venvkit.spec.levers import LEVER_FIELDS, Levers
 from venvkit.spec.requirement import Line, parse_line
 from venvkit.spec.urls import check_find_links, check_host, check_index_url, has_control, quoted
@@ -154,12 +154,32 @@ def parse_specs(text: bytes, *, origin: str, format: Literal["json", "toml"]) ->
         SpecError: `spec-malformed` with line and column, or `spec-invalid` with all faults as details.
     """
     faults = Faults()
-    document = decode(text, origin=origin, format=format)
+    readers = _objects(decode(text, origin=origin, format=format), format, faults)
+    return _checked(readers, faults, origin)
+
+
+def parse_object(table: Table, *, origin: str, type: str | None = None) -> ModelSpec:
+    """Return the spec of one object of a document that is decoded already, whatever the other objects are like.
+
+    Args:
+        table: The object.
+        origin: Where it comes from, the position in the file included; for messages and for `ModelSpec.origin`.
+        type: Its model type, where that is known; None takes the object's own `model_type`.
+
+    Raises:
+        SpecError: `spec-invalid` with all faults as details, one of them a missing `virtualenv` block.
+    """
+    faults = Faults()
+    return _checked((Reader(table, "", faults),), faults, origin, type)[0]
+
+
+def _checked(
+    readers: tuple[Reader, ...], faults: Faults, origin: str, type: str | None = None
+) -> tuple[ModelSpec, ...]:
     specs: list[ModelSpec] = []
-    readers = _objects(document, format, faults)
     blocks = [reader for reader in readers if reader.table.get("virtualenv") is not None]
     for reader in blocks:
-        spec = _spec(reader, origin, faults)
+        spec = _spec(reader, origin, faults, type)
         if spec is not None:
             specs.append(spec)
     if not blocks and not faults.lines:
@@ -181,7 +201,7 @@ def _objects(document: object, format: str, faults: Faults) -> tuple[Reader, ...
     return (Reader(document, "", faults),)
 
 
-def _spec(reader: Reader, origin: str, faults: Faults) -> ModelSpec | None:
+def _spec(reader: Reader, origin: str, faults: Faults, type: str | None) -> ModelSpec | None:
     before = len(faults.lines)
     name = _name(reader, faults)
     block = reader.inner("virtualenv")
@@ -190,7 +210,7 @@ def _spec(reader: Reader, origin: str, faults: Faults) -> ModelSpec | None:
     block.only(BLOCK_FIELDS)
     if block.table.get("packages") is None:
         faults.add(block.at("packages"), "is missing", remedy='add "packages": [...]')
-    kind = reader.table.get("model_type")
+    kind = reader.table.get("model_type") if type is None else type
     read = {
         "packages": block.texts("packages", _check_line, single=False),
         "extra_index_urls": block.texts("extra_index_url", check_index_url),

@@ -14,7 +14,8 @@ from venvkit.spec.marker import MarkerContext
 from venvkit.spec.marker_compare import engine_key
 from venvkit.spec.model import ModelSpec, check_index_strategy
 from venvkit.spec.requirement import Requirement
-from venvkit.spec.sources import Sources, stated_sources, with_engine, with_public
+from venvkit.spec.sources import Sources, stated_sources, with_engine, with_pins, with_public
+from venvkit.spec.statements import By
 from venvkit.spec.urls import check_find_links, check_index_url, quoted
 
 __all__ = ["Choice", "Request", "Sources", "build_request", "spec_engines"]
@@ -106,18 +107,19 @@ def build_request(
     )
     caller = merged(expansion.lines(choice.packages, "caller packages"))
     rules, levers = expansion.rules(spec.name, name, merged(base.values(), caller.values()).values())
-    own = engine.levers.merged(levers) if engine else levers
-    own = own.merged(spec.levers).merged(choice.levers).applied(expansion.context)
+    base_levers = engine.levers if engine else Levers()
+    own = base_levers.merged(levers).merged(spec.levers).merged(choice.levers).applied(expansion.context)
     # What the caller asks for by name is not excluded by anybody else.
     own = replace(own, excludes=tuple(one for one in own.excludes if one not in caller))
     chosen = merged(base.values(), rules, caller.values())
     requirements = tuple(one for one in chosen.values() if one.name not in own.excludes)
     stated = stated_sources(_chosen_sources(choice), _spec_sources(spec), pip if spec.inherit_pip_config else None)
-    host_urls = () if stated.extra_index_urls else expansion.host_urls(requirements)
+    host_urls = expansion.host_urls(requirements)
     sources, tied = with_engine(stated, engine, host_urls=host_urls, context=expansion.context)
-    sources = with_public(sources, engines.public_indexes)
-    levers = Levers(sources=tied).merged(own)
-    return Request(spec.name, name, requirements, sources, levers, expansion.relied())
+    pins: tuple[tuple[By, Levers], ...]
+    pins = (("caller", choice.levers), ("spec", spec.levers), ("rule", levers), ("engine", base_levers))
+    sources = with_pins(with_public(sources, engines.public_indexes), tuple((by, said.sources) for by, said in pins))
+    return Request(spec.name, name, requirements, sources, Levers(sources=tied).merged(own), expansion.relied())
 
 
 def spec_engines(spec: ModelSpec, engines: EngineTable) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from tests.conftest import WriteSpec
 from tests.hosts import Host, make_host
 from tests.wheelhouse import Wheelhouse
 from venvkit import ModelSpec, ensure_env, ensure_env_async, plan_env
-from venvkit.errors import CancelledError, NoSolutionError
+from venvkit.errors import CancelledError, MachineError, NoSolutionError
 from venvkit.events import Event, InstallProgress, PhaseStarted, Warned
 
 SLOW_BACKEND = (
@@ -312,10 +312,36 @@ def test_the_warm_path_loads_opens_and_starts_next_to_nothing(
     assert [name for name in loaded if name.startswith("venvkit.")] == sorted(
         f"venvkit.{name}"
         for name in (
-            "api", "call", "canonical", "environment", "errors", "host", "host.watch", "settings", "settings.file",
-            "settings.keys",
+            "api", "call", "canonical", "environment", "errors", "given", "host", "host.watch", "settings",
+            "settings.file", "settings.keys",
             "settings.kinds", "settings.load", "settings.resolve", "settings.variables", "warm",
         )
     )  # fmt: skip
     # A settings file that may be there, the spec, the index entry, and what says which kernel runs.
     assert len(opened) <= 5, opened
+
+
+def test_the_key_of_a_server_reaches_no_installer_and_no_model(
+    home: Path, host: Host, write_spec: WriteSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    project = tmp_path / "nosy"
+    project.mkdir()
+    (project / "backend.py").write_text(
+        "import json, os, pathlib\n"
+        "def build_wheel(*args, **options):\n"
+        f"    pathlib.Path({str(seen)!r}).write_text(json.dumps(dict(os.environ)))\n"
+        "    raise SystemExit(1)\n"
+        "prepare_metadata_for_build_wheel = build_wheel\n"
+    )
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "nosy"\ndynamic = ["version"]\n'
+    )
+    monkeypatch.setenv("VENVKIT_API_KEY", "sesame-open")
+    monkeypatch.setenv("OTHER_VARIABLE", "passed on")
+    with pytest.raises(MachineError):
+        plan_env(write_spec("m", [f"nosy @ {project.as_uri()}"]), host_python=host.python)
+    environ = json.loads(seen.read_text())
+    assert (environ["OTHER_VARIABLE"], environ.get("VENVKIT_API_KEY")) == ("passed on", None)
+    assert "VENVKIT_API_KEY" not in ensure_env(write_spec("n", []), host_python=host.python).environ()

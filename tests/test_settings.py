@@ -54,6 +54,7 @@ def test_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
     assert settings.disable_health_check is False
     assert settings.health_check_failure_threshold == 5
     assert (settings.health_check_interval, settings.health_check_timeout) == (5, 10)
+    assert settings.api_key is None
     assert {setting.origin for setting in settings.explain()} == {"default"}
     assert not [setting.variable.name for setting in settings.explain() if setting.fault]
 
@@ -331,7 +332,7 @@ def test_accelerator_facts_are_accepted_just_where_the_host_room_accepts_them(te
         ),
     ],
 )
-def test_values_that_are_only_shown(name: str, text: str, value: object, shown: str) -> None:
+def test_values_that_no_build_reads(name: str, text: str, value: object, shown: str) -> None:
     setting = explained({name: text}, name)
     assert (setting.value, setting.shown, setting.fault) == (value, shown, "")
 
@@ -351,7 +352,7 @@ def test_values_that_are_only_shown(name: str, text: str, value: object, shown: 
         ("XINFERENCE_SSE_PING_ATTEMPTS_SECONDS", "soon"),
     ],
 )
-def test_a_fault_in_what_is_only_shown_does_not_stop_the_load(name: str, text: str) -> None:
+def test_a_fault_in_what_no_build_reads_does_not_stop_the_load(name: str, text: str) -> None:
     setting = explained({name: text}, name)
     assert setting.value is None
     assert repr(text) in setting.fault
@@ -359,12 +360,57 @@ def test_a_fault_in_what_is_only_shown_does_not_stop_the_load(name: str, text: s
     assert setting.shown == text
 
 
-def test_a_malformed_server_value_is_refused_when_it_is_asked_for() -> None:
-    settings = load_settings({"XINFERENCE_ENDPOINT": "nowhere", "XINFERENCE_HEALTH_CHECK_TIMEOUT": "x"})
-    with pytest.raises(SettingError, match="XINFERENCE_ENDPOINT"):
-        settings.endpoint  # noqa: B018
-    with pytest.raises(SettingError, match="XINFERENCE_HEALTH_CHECK_TIMEOUT"):
-        settings.health_check_timeout  # noqa: B018
+OF_THE_SERVER = [
+    ("XINFERENCE_ENDPOINT", "nowhere", "endpoint"),
+    ("XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD", "-1", "health_check_failure_threshold"),
+    ("XINFERENCE_HEALTH_CHECK_INTERVAL", "1.5", "health_check_interval"),
+    ("XINFERENCE_HEALTH_CHECK_TIMEOUT", "0", "health_check_timeout"),
+    ("XINFERENCE_DISABLE_HEALTH_CHECK", "perhaps", "disable_health_check"),
+    ("VENVKIT_API_KEY", "two words", "api_key"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "attribute"), OF_THE_SERVER)
+def test_what_only_a_call_to_the_server_reads_is_checked_there(name: str, text: str, attribute: str) -> None:
+    settings = load_settings({name: text})
+    assert [setting.variable.name for setting in settings.explain() if setting.fault] == [name]
+    with pytest.raises(SettingError) as caught:
+        getattr(settings, attribute)
+    variable = next(variable for variable in VARIABLES if variable.name == name)
+    assert (caught.value.code, caught.value.where) == ("setting-invalid", name)
+    assert variable.kind.accepts in caught.value.message
+    assert (variable.acts, variable.late) == (True, True)
+    for _, _, other in OF_THE_SERVER:
+        assert other == attribute or getattr(settings, other) == getattr(load_settings({}), other)
+
+
+def test_what_is_checked_late_is_just_what_the_server_is_asked_with() -> None:
+    assert {variable.name for variable in VARIABLES if variable.late} == {name for name, _, _ in OF_THE_SERVER}
+
+
+def test_the_values_that_the_server_is_asked_with(home: Path) -> None:
+    write_file(home, 'VENVKIT_API_KEY = "xf-of-the-file"\nXINFERENCE_HEALTH_CHECK_INTERVAL = 0\n')
+    environ = {
+        "XINFERENCE_HOME": str(home),
+        "XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "0",
+        "XINFERENCE_HEALTH_CHECK_TIMEOUT": "1",
+        "XINFERENCE_DISABLE_HEALTH_CHECK": "1",
+    }
+    settings = load_settings(environ)
+    assert (settings.health_check_failure_threshold, settings.health_check_interval) == (0, 0)
+    assert (settings.health_check_timeout, settings.disable_health_check) == (1, True)
+    assert settings.api_key == "xf-of-the-file"
+    assert load_settings({**environ, "VENVKIT_API_KEY": " xf-of-the-environment\n"}).api_key == "xf-of-the-environment"
+
+
+@pytest.mark.parametrize("text", ["two words", "schl\u00fcssel", "a\nb", "a\r\nX-Admin: 1", "a\x00b", "a\x7f"])
+def test_a_key_is_never_shown(text: str) -> None:
+    good, bad = (explained({"VENVKIT_API_KEY": key}, "VENVKIT_API_KEY") for key in ("xf-very-secret", text))
+    assert (good.value, good.shown, good.fault) == ("xf-very-secret", "****", "")
+    assert (bad.value, bad.shown) == (None, "****")
+    assert "printable ASCII" in bad.fault
+    assert text not in bad.fault
+    assert repr(text)[1:-1] not in bad.fault
 
 
 def test_secrets_are_masked_in_what_is_shown_and_in_faults() -> None:
@@ -426,8 +472,10 @@ def test_what_can_change_an_answer_is_in_the_key(name: str) -> None:
     [
         "VENVKIT_TIMEOUT",
         "VENVKIT_MAX_BUILDS",
+        "VENVKIT_API_KEY",
         "XINFERENCE_CSG_TOKEN",
         "XINFERENCE_ENDPOINT",
+        "XINFERENCE_HEALTH_CHECK_TIMEOUT",
         "PIP_DISABLE_PIP_VERSION_CHECK",
         "PIP_default_timeout",
         "UV_NO_PROGRESS",

@@ -7,8 +7,9 @@ import sys
 
 from venvkit.call import Call, check_choices
 from venvkit.environment import Environment
+from venvkit.given import is_path
 from venvkit.settings import load_settings
-from venvkit.warm import read_entry, still_true
+from venvkit.warm import moment, question, read_entry, recall, remember, still_true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,15 +34,18 @@ def ensure_env(
     """Return the environment of a model, building it when it is not there.
 
     Args:
-        spec: A `ModelSpec`, or the path of a JSON or TOML file that holds one.
+        spec: A `ModelSpec`, the path of a JSON or TOML file that holds one, or a model's name: it is looked for in
+            the folders `specs`, below XINFERENCE_HOME, in the `xinference` of the host, among venvkit's examples and,
+            with `from_server`, at XINFERENCE_ENDPOINT; `model_type` and `variant` tell several of one name apart.
         enable: Overrides XINFERENCE_ENABLE_VIRTUAL_ENV; False returns the host and touches nothing on disk.
         observer: Receives progress events, on the thread that builds.
         cancel: Set it to stop; the build leaves nothing behind.
-        choices: `engine`, `model_format`, `packages` (replace the spec's by name), `variables` for markers,
-            `index_url`, `extra_index_urls`, `find_links`, `index_strategy`, `host_python`, `python`,
-            `skip_installed`, `isolated`, `offline`, `accelerator`, `protect`, `orphans`, `backend`, `upgrade`, and the
-            levers `constraints`, `overrides`, `excludes`, `no_inherit`, `sources`, `optional`, `verify`, `only_binary`,
-            `no_build`, `exclude_newer`, `torch_backend`; a sequence may be one string.
+        choices: `engine`, `model_format`, `model_type`, `variant`, `specs`, `from_server`, `packages` (replace the
+            spec's by name), `variables` for markers, `index_url`, `extra_index_urls`, `find_links`, `index_strategy`,
+            `host_python`, `python`, `skip_installed`, `isolated`, `offline`, `accelerator`, `protect`, `orphans`,
+            `backend`, `upgrade`, and the levers `constraints`, `overrides`, `excludes`, `no_inherit`, `sources`,
+            `optional`, `verify`, `only_binary`, `no_build`, `exclude_newer`, `torch_backend`; a sequence may be one
+            string.
 
     Raises:
         VenvkitError: Of the class that says why; see `venvkit.errors`.
@@ -50,6 +54,10 @@ def ensure_env(
         >>> env = ensure_env("bge.json", engine="sentence_transformers")  # doctest: +SKIP
         >>> subprocess.Popen([env.python, "serve.py"], env=env.environ())  # doctest: +SKIP
     """
+    asked = question(spec, enable, choices)
+    if asked is not None and (facts := recall(asked)) is not None:
+        return Environment(facts)
+    before = moment()
     environ = dict(os.environ)
     settings = load_settings(environ)
     if not (settings.enable if enable is None else enable):
@@ -57,10 +65,11 @@ def ensure_env(
         return _host(spec, choices, settings.host_python)
     call = Call(spec, choices, settings, environ)
     key = call.key()
-    if not call.choices["upgrade"]:
-        entry = read_entry(f"{settings.home}/virtualenv/requests/{key}.json")
-        if entry is not None and still_true(entry):
-            return Environment(entry["facts"])
+    entry = None if call.choices["upgrade"] else read_entry(f"{settings.home}/virtualenv/requests/{key}.json")
+    if entry is not None and still_true(entry):
+        if asked is not None:
+            remember(asked, entry, call.given.watch, before)
+        return Environment(entry["facts"])
     from venvkit.provision import provision
 
     return provision(call, key, observer, cancel)
@@ -127,7 +136,11 @@ def _host(
     python = find_host_python(choices.get("host_python"), setting)
     from pathlib import Path
 
-    name = Path(spec).stem if isinstance(spec, (str, os.PathLike)) else spec.name
+    if isinstance(spec, (str, os.PathLike)):
+        text = os.fspath(spec)
+        name = Path(text).stem if is_path(text) else text
+    else:
+        name = spec.name
     return Environment(
         {
             "model": name,

@@ -10,7 +10,8 @@ import sys
 
 from venvkit import __version__
 from venvkit.canonical import digest
-from venvkit.errors import SpecError, UsageError
+from venvkit.errors import UsageError
+from venvkit.given import Given
 from venvkit.settings import Settings, key_environ
 
 TYPE_CHECKING = False
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
         engine: str | None
         model_format: str | None
+        model_type: str | None
+        variant: int | None
+        specs: Sequence[str] | str
+        from_server: bool
         packages: Sequence[str] | str
         variables: Mapping[str, str]
         index_url: str | None
@@ -60,6 +65,10 @@ if TYPE_CHECKING:
 CHOICES: dict[str, Any] = {
     "engine": None,
     "model_format": None,
+    "model_type": None,
+    "variant": None,
+    "specs": (),
+    "from_server": False,
     "packages": (),
     "variables": {},
     "index_url": None,
@@ -93,7 +102,7 @@ CHOICES: dict[str, Any] = {
 class Call:
     """What is asked: a model, and the caller's choices (see `CHOICES`)."""
 
-    __slots__ = ("choices", "environ", "settings", "spec", "spec_text")
+    __slots__ = ("choices", "environ", "given", "settings")
 
     def __init__(
         self,
@@ -103,14 +112,15 @@ class Call:
         environ: Mapping[str, str],
     ) -> None:
         check_choices(choices)
-        self.spec = spec
         self.choices = {**CHOICES, **{name: value for name, value in choices.items() if value is not None}}
         for name in ("host_python", "python"):
             self.choices[name] = _absolute(self.choices[name])
         self.choices["find_links"] = tuple(map(_absolute, as_sequence(self.choices["find_links"])))
+        self.choices["specs"] = tuple(os.path.abspath(os.fspath(item)) for item in as_sequence(self.choices["specs"]))  # noqa: PTH100
         self.settings = settings
-        self.environ = environ
-        self.spec_text = _spec_text(spec)
+        # The key of the server is nothing for installers and what they build: the settings have read it.
+        self.environ = {name: value for name, value in environ.items() if name != "VENVKIT_API_KEY"}
+        self.given = Given(spec)
 
     def choice(self, name: str, default: Any) -> Any:
         """Return the caller's choice of `name`, else `default` (a setting)."""
@@ -130,7 +140,7 @@ class Call:
         choices = {name: value for name, value in self.choices.items() if value != CHOICES[name] and name != "upgrade"}
         return digest(
             {
-                "spec": self.spec_text,
+                "spec": self.given.known_by,
                 "choices": {name: _plain(value) for name, value in choices.items()},
                 "host": _identity(self.host_python),
                 "environ": key_environ(self.environ),
@@ -183,30 +193,13 @@ def _relative_path(environ: Mapping[str, str]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (str, bool)):
+    if isinstance(value, (str, bool, int)):
         return value
     if hasattr(value, "items"):
         return {str(name): str(item) for name, item in value.items()}
     return [str(item) for item in value]
 
 
-def _spec_text(spec: ModelSpec | str | os.PathLike[str]) -> str:
-    """Return the content that a spec is read from."""
-    if not isinstance(spec, (str, os.PathLike)):
-        return repr(spec)
-    path = os.fspath(spec)
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not for the warm path
-            return file.read().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise SpecError(
-            f"the spec cannot be read: {error.strerror}",
-            code="spec-not-found",
-            where=path,
-            remedy="name the path of a JSON or TOML spec; show, check, why and diff also take a model's name",
-        ) from error
-
-
-def as_sequence(value: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one string or many as a tuple: callers pass either."""
-    return (value,) if isinstance(value, str) else tuple(value)
+def as_sequence(value: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
+    """Return one string or many as a tuple: callers pass either, and a path for a string."""
+    return (os.fspath(value),) if isinstance(value, (str, os.PathLike)) else tuple(value)

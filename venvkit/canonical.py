@@ -12,7 +12,9 @@ def canonical_json(value: object) -> bytes:
     >>> canonical_json({"b": 1, "a": ["x"]})
     b'{"a":["x"],"b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def digest(value: object) -> str:

@@ -100,15 +100,15 @@ class Environment:
         """Return the environment variables for a process of this environment, made from `base` (default: ours).
 
         PATH begins with the environment's scripts, then the host's; VIRTUAL_ENV names the environment; PYTHONHOME
-        and PYTHONPATH are gone (a copy on PYTHONPATH would beat the environment's own); library folders of CUDA
-        wheels that are split between environment and host lead LD_LIBRARY_PATH.
+        and PYTHONPATH are gone (a copy on PYTHONPATH would beat the environment's own), and so is VENVKIT_API_KEY;
+        library folders of CUDA wheels that are split between environment and host lead LD_LIBRARY_PATH.
         """
         env = dict(os.environ if base is None else base)
         if self.is_host:
             # So that `python` is the host's, whoever asks; all else is as the host would start it.
             env["PATH"] = os.pathsep.join([str(self.python.parent), env.get("PATH", os.defpath)])
             return env
-        for name in ("PYTHONHOME", "PYTHONPATH", "_VENVKIT_SHELL"):
+        for name in ("PYTHONHOME", "PYTHONPATH", "VENVKIT_API_KEY", "_VENVKIT_SHELL"):
             env.pop(name, None)
         scripts: list[str] = self._facts["scripts"]
         rest = [part for part in env.get("PATH", os.defpath).split(os.pathsep) if part not in scripts]

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from venvkit.backend.pipconfig import read_pip_config
+from venvkit.backend.uvconfig import uv_config_files
 from venvkit.call import Call, as_sequence
 from venvkit.errors import PolicyError, SpecError, UsageError
+from venvkit.events import Observer
 from venvkit.host.accelerator import Accelerator, accelerator_watches, detect, parse_accelerator
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.host.watch import Watch, stat_watch
 from venvkit.plan.abi import Families, parse_families
-from venvkit.spec.data import data_dir
+from venvkit.spec.data import data_dir, engine_files, own_engine_file
+from venvkit.spec.documents import format_of
 from venvkit.spec.engines import EngineTable, load_engines
 from venvkit.spec.levers import Levers
 from venvkit.spec.marker import MarkerContext
-from venvkit.spec.model import ModelSpec, load_specs
+from venvkit.spec.model import ModelSpec, parse_specs
 from venvkit.spec.offline import without_public_network
 from venvkit.spec.request import Choice, Request, Sources, build_request
 
@@ -28,19 +32,21 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# pip takes the best version over all of its indexes. A list of indexes that was written for pip keeps that meaning:
-# with uv's own strategy the first index that has an old version of a project hides all the others.
-_PIP_STRATEGY = "unsafe-best-match"
-
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What was read, and from where."""
+    """What was read, and from where; `place` tells where the spec of a name was found."""
 
     spec: ModelSpec
     engines: EngineTable
     families: Families
     watches: tuple[Watch, ...]
+    place: str = ""
+
+    @property
+    def label(self) -> str:
+        """The model, and where its spec was found when it was given by its name."""
+        return f"{self.spec.name} ({self.place})" if self.place else self.spec.name
 
     def request(
         self, call: Call, host: HostSnapshot, child: HostSnapshot, cache: Path
@@ -77,26 +83,35 @@ class Inputs:
         )
         if call.choice("offline", settings.offline):
             request = without_public_network(request)
-        watches = (*self.watches, *pip_watches, *_uv_watches(call))
+        watches = (*self.watches, *pip_watches, *map(stat_watch, uv_config_files(call.environ)))
         if "accelerator" in request.relied:
             watches += tuple(accelerator_watches())
         return request, watches
 
 
-def read_inputs(call: Call) -> Inputs:
+def read_inputs(
+    call: Call, host: HostSnapshot, *, cache: Path, observer: Observer, cancel: threading.Event | None
+) -> Inputs:
     """Read the spec and the engine data.
 
     Raises:
-        SpecError: One of them is faulty, or the file holds more than one model.
+        SpecError: One of them is faulty, the file holds more than one model, or no place has a model of that name.
+        SourceError: The server that was to be asked cannot be, or refuses.
     """
-    own = Path(call.settings.home, "venvkit", "engines.toml")
-    extra = [Path(path) for path in call.settings.engines]
-    paths = [data_dir() / "engines.toml", *([own] if own.exists() else []), *extra]
+    # Before anything is read: what comes between is noticed by the next launch.
+    own = stat_watch(str(own_engine_file(call.settings)))
+    paths = [file.path for file in engine_files(call.settings)]
     abi = data_dir() / "abi.toml"
     read = [stat_watch(str(path)) for path in (*paths, abi)]
     engines, families = _data(tuple(map(str, paths)), str(abi), tuple(map(tuple, read)))
-    absent = [stat_watch(str(path)) for path in (own, Path(call.settings.home, "venvkit", "settings.toml"))]
-    return Inputs(_spec(call), engines, families, (*read, *absent))
+    watches = (*read, own, call.settings.file_watch)
+    if call.given.name is None:
+        return Inputs(_spec(call), engines, families, watches)
+    from venvkit.catalogue.sources import find_spec
+
+    found = find_spec(call, host, engines=engines, cache=cache, observer=observer, cancel=cancel)
+    place = f"{found.model.place.label}: {found.model.origin}"
+    return Inputs(found.spec, engines, families, (*watches, *found.watches), place)
 
 
 @lru_cache(maxsize=8)
@@ -106,18 +121,20 @@ def _data(paths: tuple[str, ...], abi: str, _state: tuple[tuple[object, ...], ..
 
 
 def _spec(call: Call) -> ModelSpec:
-    if isinstance(call.spec, (str, os.PathLike)):
-        specs = load_specs(Path(call.spec))
+    given = call.given
+    if given.path is not None:
+        specs = parse_specs(given.content, origin=given.path, format=format_of(Path(given.path)))
         if len(specs) > 1:
             names = ", ".join(spec.name for spec in specs[:10])
             raise SpecError(
                 f"the file holds {len(specs)} models: {names}",
                 code="spec-ambiguous",
-                where=os.fspath(call.spec),
+                where=given.path,
                 remedy="put the one that is wanted in a file of its own",
             )
         return specs[0]
-    return call.spec
+    assert given.value is not None
+    return given.value
 
 
 def _choice(call: Call) -> Choice:
@@ -151,28 +168,7 @@ def _choice(call: Call) -> Choice:
 
 def _pip_sources(call: Call, host: HostSnapshot) -> tuple[Sources, tuple[Watch, ...]]:
     config = read_pip_config(call.environ, prefix=host.interpreter.prefix)
-    sources = Sources(
-        index_url=config.index_url,
-        extra_index_urls=config.extra_index_urls,
-        find_links=config.find_links,
-        trusted_hosts=config.trusted_hosts,
-        index_strategy=_PIP_STRATEGY if config.extra_index_urls and not call.environ.get("UV_INDEX_STRATEGY") else None,
-        no_build_isolation=False,
-    )
-    return sources, tuple(stat_watch(path) for path in config.files)
-
-
-def _uv_watches(call: Call) -> tuple[Watch, ...]:
-    """uv's own configuration files change what it resolves."""
-    home = call.environ.get("HOME", "")
-    config = call.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    paths = [f"{config}/uv/uv.toml", "/etc/uv/uv.toml"]
-    paths += [f"{folder}/uv/uv.toml" for folder in call.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if folder]
-    if sys.platform == "darwin":
-        paths.append(f"{home}/Library/Application Support/uv/uv.toml")
-    if named := call.environ.get("UV_CONFIG_FILE"):
-        paths.append(named)
-    return tuple(stat_watch(path) for path in paths)
+    return config.sources(call.environ), tuple(stat_watch(path) for path in config.files)
 
 
 def _check_find_links(call: Call) -> None:

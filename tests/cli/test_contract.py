@@ -191,7 +191,7 @@ def test_config(invoke: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "a whole number" in listed["XINFERENCE_BATCH_SIZE"]["fault"]
 
 
-COMMANDS = ("build", "plan", "list", "show", "check", "remove", "config")
+COMMANDS = ("build", "plan", "models", "engines", "lint", "list", "show", "check", "remove", "config")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -211,7 +211,8 @@ def test_a_malformed_variable_stops_every_command(
     invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, spec: Path
 ) -> None:
     monkeypatch.setenv("XINFERENCE_ENABLE_VIRTUAL_ENV", "maybe")
-    model = {"build": [spec], "plan": [spec], "list": [], "config": []}.get(command, ["hello"])
+    needed = {"build": spec, "plan": spec, "lint": spec, "show": "hello", "check": "hello", "remove": "hello"}
+    model = [needed[command]] if command in needed else []
     done = invoke(command, *model, "--json")
     assert done.exit_code == 2
     error = document(done.stdout)["error"]

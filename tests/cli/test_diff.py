@@ -103,9 +103,9 @@ def test_equal_distributions_of_unequal_environments(
     [
         (["SPEC"], "usage"),
         (["SPEC", "no-such.json"], "spec-not-found"),
-        (["nobody", "SPEC"], "model-not-built"),
-        (["SPEC", "nobody"], "model-not-built"),
-        (["nobody", "nobody", "--isolated"], "options-unused"),
+        (["nobody", "SPEC"], "model-unknown"),
+        (["SPEC", "nobody"], "model-unknown"),
+        (["nobody", "nobody", "--isolated"], "model-unknown"),
     ],
 )
 def test_failures_of_diff(invoke: Invoke, spec: Path, home: Path, args: list[str], code: str) -> None:

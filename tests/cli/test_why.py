@@ -241,8 +241,8 @@ def test_why_as_text(invoke: Invoke, spec: Path) -> None:
         (["SPEC", "base>=1"], "name-invalid"),
         (["no-such.json", "base"], "spec-not-found"),
         (["base", "no-such.json"], "spec-not-found"),
-        (["nobody", "base"], "model-not-built"),
-        (["nobody", "base", "-p", "x"], "options-unused"),
+        (["nobody", "base"], "model-unknown"),
+        (["nobody", "base", "-p", "x"], "model-unknown"),
         (["../../etc", "base"], "spec-not-found"),
     ],
 )
@@ -274,3 +274,10 @@ def test_rubble_cannot_answer(invoke: Invoke, spec: Path) -> None:
         error = document(invoke("why", name, "base", "--json").stdout)["error"]
         assert error["code"] == "environment-unusable"
         assert error["remedy"]
+
+
+def test_options_of_a_plan_are_refused_where_nothing_is_planned(invoke: Invoke, spec: Path) -> None:
+    invoke("build", spec)
+    for command in (["why", "hello", "base"], ["diff", "hello", "hello"]):
+        found = document(invoke(*command, "--isolated", "--json").stdout)
+        assert (found["data"], found["error"]["code"]) == (None, "options-unused")

@@ -24,6 +24,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("history", "Show the environments that a model had."),
     "rollback": ("rollback", "Put a former environment of a model in force again."),
     "gc": ("gc", "Remove what no model wants any more, and what dead processes left."),
+    "models": ("models", "List the models that can be named, and where their specs lie."),
+    "engines": ("engines", "List the engines, what each brings, and the file that says so."),
+    "lint": ("lint", "Look specs over for faults and for what can never apply."),
     "config": ("config", "List all variables, their values, and where these come from."),
 }
 

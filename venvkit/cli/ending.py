@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -63,6 +62,8 @@ def _failure(error: object, session: Session) -> Failure:
 
 
 def _show_traceback(error: BaseException) -> None:
+    import traceback
+
     sys.stderr.write(masked("".join(traceback.format_exception(error))))
 
 

@@ -32,7 +32,16 @@ def _several(*names: str, help: str, metavar: str, **more: Any) -> Callable[[Com
     return click.option(*names, multiple=True, help=f"{help} Repeatable.", metavar=metavar, **more)
 
 
+_CATALOGUE_OPTIONS = (
+    click.option("--type", "model_type", metavar="TYPE", help="Type of a model given by name, such as embedding."),
+    _several(
+        "--specs", "specs", metavar="DIR", callback=_folders, help="Folder of specs in which names are found first."
+    ),
+    click.option("--from-server", is_flag=True, help="Ask the running server too, for what is found nowhere else."),
+)
 _REQUEST_OPTIONS = (
+    *_CATALOGUE_OPTIONS,
+    click.option("--variant", type=click.IntRange(min=1), help="Which of several specs of one name, by its number."),
     click.option("--engine", metavar="NAME", help="Engine to launch with, such as vllm or transformers."),
     click.option("--model-format", metavar="NAME", help="Format of the model's files, such as pytorch or gptq."),
     _several(
@@ -72,7 +81,8 @@ _REQUEST_OPTIONS = (
     ),
 )  # fmt: skip
 _NAMES = (
-    "engine", "model_format", "packages", "variables", "index_url", "extra_index_urls", "find_links",
+    "engine", "model_format", "model_type", "variant", "specs", "from_server", "packages", "variables", "index_url",
+    "extra_index_urls", "find_links",
     "index_strategy", "host_python", "python", "upgrade", "isolated", "accelerator", "constraints", "overrides",
     "excludes", "no_inherit", "protect", "orphans", "backend", "exclude_newer", "only_binary", "no_build",
     "torch_backend", "optional", "verify", "sources",
@@ -92,6 +102,17 @@ def request_options(command: Command) -> Command:
         return command(choices=chosen, **given)
 
     return _decorated(with_choices, _REQUEST_OPTIONS)
+
+
+def catalogue_options(command: Command) -> Command:
+    """Give a command the options that say where models are looked for; it receives them as `choices`."""
+
+    @functools.wraps(command)
+    def with_choices(**given: Any) -> Any:
+        chosen = {name: value for name in ("model_type", "specs", "from_server") if (value := given.pop(name))}
+        return command(choices=chosen, **given)
+
+    return _decorated(with_choices, _CATALOGUE_OPTIONS)
 
 
 def enable_option(command: Command) -> Command:

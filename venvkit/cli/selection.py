@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from venvkit.errors import UsageError
+from venvkit.given import is_path
 from venvkit.settings import load_settings
-from venvkit.store.inventory import Entry, entries, find_entries
 from venvkit.store.layout import Layout
+
+if TYPE_CHECKING:
+    from venvkit.store.inventory import Entry
 
 
 def store() -> Layout:
@@ -21,17 +24,14 @@ def store() -> Layout:
     return Layout(Path(settings.home), soft=settings.lock == "soft")
 
 
-def is_path(model: str) -> bool:
-    """Tell whether MODEL is the path of a spec: it has a separator, or the suffix of one."""
-    return os.sep in model or model.endswith((".json", ".toml"))
-
-
 def select(layout: Layout, model: str, engine: str | None) -> tuple[Entry, ...]:
     """Return the places of a model, or of all models in a spec's file.
 
     Raises:
         UsageError: There are none (`model-not-built`), or the spec is faulty.
     """
+    from venvkit.store.inventory import find_entries
+
     return tuple(entry for name in _names(model) for entry in find_entries(layout, name, engine))
 
 
@@ -41,6 +41,8 @@ def select_or_all(layout: Layout, model: str | None, engine: str | None, *, ever
     Raises:
         UsageError: Neither or both are asked for (`model-missing`), or the model has no place.
     """
+    from venvkit.store.inventory import entries
+
     if (model is None) is not everything:
         raise UsageError(
             "name a model, or give --all, and not both", code="model-missing", remedy="`venvkit list` shows the models"

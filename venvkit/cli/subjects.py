@@ -6,25 +6,25 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from packaging.utils import NormalizedName
 
 from venvkit.api import plan_env
 from venvkit.backend.process import Runner
-from venvkit.cli.selection import is_path, select, store
+from venvkit.cli.selection import select, store
 from venvkit.errors import UsageError
 from venvkit.events import Observer
+from venvkit.given import is_path
 from venvkit.host.probe import probe
 from venvkit.host.snapshot import take_snapshot
+from venvkit.plan.members import members
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.requires import required_name
 from venvkit.plan.values import Plan
 from venvkit.plan.view import Member, View
 from venvkit.store.layout import Layout
 from venvkit.store.receipt import Receipt, read_receipt
-from venvkit.store.verify import members
 
 # These tell the environments of a model apart; all others decide what is planned.
 _TELLING = {"engine", "python"}
@@ -65,17 +65,17 @@ class Subject:
 
 
 def subject(text: str, choices: Mapping[str, Any], observer: Observer, cancel: threading.Event) -> Subject:
-    """Return the plan that `text` names: the path of a spec, a model of the store, or an environment's id.
+    """Return the plan that `text` names: a spec's path, a model of the store, an environment's id, or else a model.
 
     Args:
         choices: The options of a new plan; `engine` and `python` also tell a model's environments apart.
 
     Raises:
-        VenvkitError: As `plan_env`; or nothing in the store has that name (`model-not-built`), several have
-            (`model-ambiguous`), or its receipt cannot be read (`environment-unusable`).
+        VenvkitError: As `plan_env`; or several in the store have that name (`model-ambiguous`), or its receipt
+            cannot be read (`environment-unusable`).
     """
     layout = store()
-    if _is_spec(text, layout):
+    if not _is_stored(text, layout):
         made = plan_env(text, observer=observer, cancel=cancel, **choices)
         return Subject(made.job.spec.name, "", made.key, made.plan, planned=made.recipe.problem)
     receipt = _by_id(text, layout) or _by_name(text, choices, layout)
@@ -90,7 +90,7 @@ def refuse_options(texts: tuple[str, ...], choices: Mapping[str, Any]) -> None:
     """
     layout = store()
     other = sorted(choices.keys() - _TELLING)
-    if other and not any(_is_spec(text, layout) for text in texts):
+    if other and all(_is_stored(text, layout) for text in texts):
         raise UsageError(
             f"an environment of the store was built already, so nothing is planned with {', '.join(other)}",
             code="options-unused",
@@ -102,7 +102,7 @@ def refuse_options(texts: tuple[str, ...], choices: Mapping[str, Any]) -> None:
 def ordered(first: str, second: str) -> tuple[str, str]:
     """Return two arguments as (MODEL, NAME): a path or something of the store is the model, else the first."""
     layout = store()
-    for fits in (is_path, lambda text: _is_stored(text, layout), lambda text: Path(text).is_file()):
+    for fits in (is_path, lambda text: _is_stored(text, layout), os.path.isfile):
         if fits(first):
             return first, second
         if fits(second):
@@ -110,14 +110,11 @@ def ordered(first: str, second: str) -> tuple[str, str]:
     return first, second
 
 
-def _is_spec(text: str, layout: Layout) -> bool:
-    return is_path(text) or (not _is_stored(text, layout) and Path(text).is_file())
-
-
 def _is_stored(text: str, layout: Layout) -> bool:
-    if not text or os.sep in text or text.startswith("."):
+    if not text or is_path(text) or text.startswith("."):
         return False
-    return (layout.shells / text).is_dir() or (layout.envs / text).is_dir()
+    # A name may be longer than a path can be, which pathlib raises.
+    return any(os.path.isdir(folder / text) for folder in (layout.shells, layout.envs))  # noqa: PTH112
 
 
 def _by_id(text: str, layout: Layout) -> Receipt | None:

@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from functools import lru_cache
 
+from venvkit.errors import SettingError
 from venvkit.masking import mask
 from venvkit.settings import VARIABLES
+from venvkit.settings.file import read_settings_file
+from venvkit.settings.resolve import Levels
 
 _SECRET_NAMES = tuple(variable.name for variable in VARIABLES if variable.secret)
 # A name or message may come from a file that somebody else wrote: it must not move the cursor or add lines.
 _ESCAPED = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {9: " ", 10: "\\n", 13: "\\r"}
 _UNITS = ("kB", "MB", "GB", "TB")
+_HOMES = ("XINFERENCE_HOME", "HOME")
 
 
 def masked(text: str) -> str:
-    """Return `text` without credentials and without the values of secret variables."""
-    return mask(text, [os.environ.get(name, "") for name in _SECRET_NAMES])
+    """Return `text` without credentials and without the values of secret settings."""
+    get = os.environ.get
+    return mask(text, _secrets(*(get(name, "") for name in _SECRET_NAMES), *map(get, _HOMES)))
+
+
+@lru_cache(maxsize=1)
+def _secrets(*values: str | None) -> tuple[str, ...]:
+    """Return the secrets of the environment and of the settings file, as they are sent: without blanks around them.
+
+    The file is read once for all that a command shows.
+
+    Args:
+        values: Those of the secret variables, then those that say where the settings file lies.
+    """
+    homes = {name: value for name, value in zip(_HOMES, values[-len(_HOMES) :], strict=True) if value is not None}
+    home = Levels(homes, {}).setting("XINFERENCE_HOME").value
+    try:
+        filed = read_settings_file(str(home))[0]
+    except SettingError:
+        filed = {}  # what cannot be read gives no secret to anything
+    known = (*(value or "" for value in values[: -len(_HOMES)]), *(filed.get(name, "") for name in _SECRET_NAMES))
+    return tuple(dict.fromkeys(value.strip() for value in known if value.strip()))
 
 
 def clean(text: str) -> str:

@@ -4,11 +4,13 @@ A watch is a plain JSON list, so that it can be stored anywhere:
 
 * `["stat", path, mtime_ns, size, inode]`, or `["stat", path]` for what was not there. A directory is watched
   by its own stat: its time changes when an entry comes, goes or is replaced by a rename.
+* `["file", path, mtime_ns, size, inode, ctime_ns]`, or `["file", path]` where there is no regular file: for a file
+  that people write and copy, where `rsync --times` and `tar` can leave time and size as they were.
 * `["text", path, content]`, the first 4096 bytes decoded, null for what was not there: for files of /proc
   and /sys, whose stat says nothing.
 * `["exists", path, true]` or false: for device nodes, whose inode differs in every container.
 
-The warm path imports this module, so it imports nothing but `os`.
+The warm path imports this module, so it imports nothing but `os` and `stat`, which every interpreter has loaded.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 # Text paths: importing pathlib costs more than all of the warm path.
 # ruff: noqa: PTH110, PTH116
 import os
+import stat
 
 TYPE_CHECKING = False  # importing typing for it would cost more than all of this module
 if TYPE_CHECKING:
@@ -33,6 +36,21 @@ def stat_watch(path: str) -> Watch:
     except (OSError, ValueError):
         return ["stat", path]
     return ["stat", path, found.st_mtime_ns, found.st_size, found.st_ino]
+
+
+def file_watch(path: str) -> Watch:
+    """Return a watch of the regular file that `path` leads to; a folder, or anything else, is as good as nothing."""
+    try:
+        return watch_of(path, os.stat(path))
+    except (OSError, ValueError):
+        return ["file", path]
+
+
+def watch_of(path: str, found: os.stat_result) -> Watch:
+    """Return the watch of a file whose stat is known, taken before it was read."""
+    if not stat.S_ISREG(found.st_mode):
+        return ["file", path]
+    return ["file", path, found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns]
 
 
 def text_watch(path: str) -> Watch:
@@ -68,4 +86,4 @@ def changed(watches: Iterable[Sequence[str | int | bool | None]]) -> str | None:
     return None
 
 
-_KINDS = {"stat": stat_watch, "text": text_watch, "exists": exists_watch}
+_KINDS = {"stat": stat_watch, "file": file_watch, "text": text_watch, "exists": exists_watch}

@@ -12,6 +12,11 @@ SETTINGS_FILE = os.path.join("venvkit", "settings.toml")  # noqa: PTH118
 """Where the file lies inside XINFERENCE_HOME."""
 
 
+def settings_file(home: str) -> str:
+    """Return where the settings file of `home` lies, whether it is there or not."""
+    return os.path.join(home, SETTINGS_FILE)  # noqa: PTH118
+
+
 def read_settings_file(home: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Read the settings file of `home`.
 
@@ -21,7 +26,7 @@ def read_settings_file(home: str) -> tuple[dict[str, str], list[tuple[str, str]]
     Raises:
         SettingError: The file is not TOML, or cannot be read (`settings-file-invalid`).
     """
-    path = os.path.join(home, SETTINGS_FILE)  # noqa: PTH118
+    path = settings_file(home)
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             content = file.read()

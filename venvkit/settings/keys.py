@@ -18,6 +18,7 @@ _NAMES = ("XINFERENCE_MODEL_SRC", "PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUSERB
 # How fast, how loud, where kept, how reached, or commands that venvkit never runs: never which distributions.
 _WITHOUT_EFFECT = frozenset(
     (
+        "VENVKIT_API_KEY",
         "VENVKIT_LOCK",
         "VENVKIT_MAX_BUILDS",
         "VENVKIT_MAX_SIZE",

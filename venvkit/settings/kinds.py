@@ -118,6 +118,13 @@ def _url(text: str) -> str:
     return text
 
 
+def _key(text: str) -> str:
+    # It becomes part of an HTTP header, where a line break would begin another one.
+    if not all("!" <= character <= "~" for character in text):
+        raise ValueError(text)
+    return text
+
+
 def _path(text: str) -> str:
     # `~name`; a plain `~` was replaced before, from the environment that the settings are read from.
     expanded = os.path.expanduser(text)  # noqa: PTH111
@@ -201,6 +208,7 @@ def _separated(what: str, separator: str) -> str:
 BOOL = Kind("boolean", "1, true, yes or on, or else 0, false, no or off", _flag)
 TEXT = Kind("text", "any text", str)
 URL = Kind("URL", "an http:// or https:// URL with a host", _url)
+KEY = Kind("key", "printable ASCII characters without blanks", _key)
 PATH = Kind("path", "a path, whose `~` can be expanded", _path, is_path=True)
 PATHS = Kind("paths", _separated("paths", os.pathsep), _paths, separator=os.pathsep, is_path=True)
 ROOTS = Kind(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 from venvkit.errors import SettingError
-from venvkit.settings.file import nearest, read_settings_file
+from venvkit.host.watch import stat_watch
+from venvkit.settings.file import nearest, read_settings_file, settings_file
 from venvkit.settings.resolve import Levels, Setting
 from venvkit.settings.variables import BY_NAME, VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from venvkit.host.watch import Watch
 
 
 def load_settings(environ: Mapping[str, str] | None = None, arguments: Mapping[str, str] | None = None) -> Settings:
@@ -23,8 +26,8 @@ def load_settings(environ: Mapping[str, str] | None = None, arguments: Mapping[s
 
     Raises:
         SettingError: Values of variables that venvkit acts on are malformed, or names are unknown: all faults
-            at once (`setting-invalid`). The settings file is not TOML or cannot be read
-            (`settings-file-invalid`).
+            at once (`setting-invalid`); those that only a call to the server reads are checked there. The
+            settings file is not TOML or cannot be read (`settings-file-invalid`).
 
     >>> load_settings({"XINFERENCE_HOME": "/srv/models", "VENVKIT_MAX_BUILDS": "4"}).max_builds
     4
@@ -33,10 +36,14 @@ def load_settings(environ: Mapping[str, str] | None = None, arguments: Mapping[s
     faults = [(name, f"is no setting{nearest(name)}") for name in levels.arguments if name not in BY_NAME]
     home = levels.setting("XINFERENCE_HOME")
     if isinstance(home.value, str):
+        # Before it is read: a file that comes or changes later was not heeded.
+        levels.file_watch = stat_watch(settings_file(home.value))
         levels.file, of_file = read_settings_file(home.value)
         faults += of_file
     acting = {
-        variable.name: levels.setting(variable.name, home=str(home.value)) for variable in VARIABLES if variable.acts
+        variable.name: levels.setting(variable.name, home=str(home.value))
+        for variable in VARIABLES
+        if variable.acts and not variable.late
     }
     faults += [(name, setting.fault) for name, setting in acting.items() if setting.fault]
     if faults:
@@ -123,13 +130,13 @@ class Settings:
 
     @property
     def endpoint(self) -> str:
-        """XINFERENCE_ENDPOINT. Raises SettingError when it is malformed, as the next four do."""
-        return str(self._shown_only("XINFERENCE_ENDPOINT"))
+        """XINFERENCE_ENDPOINT. Raises SettingError when it is malformed, as the next five do."""
+        return str(self._late("XINFERENCE_ENDPOINT"))
 
     @property
     def disable_health_check(self) -> bool:
         """XINFERENCE_DISABLE_HEALTH_CHECK."""
-        return bool(self._shown_only("XINFERENCE_DISABLE_HEALTH_CHECK"))
+        return bool(self._late("XINFERENCE_DISABLE_HEALTH_CHECK"))
 
     @property
     def health_check_failure_threshold(self) -> int:
@@ -146,17 +153,28 @@ class Settings:
         """XINFERENCE_HEALTH_CHECK_TIMEOUT, in seconds."""
         return self._integer("XINFERENCE_HEALTH_CHECK_TIMEOUT")
 
+    @property
+    def api_key(self) -> str | None:
+        """VENVKIT_API_KEY, a secret; None when it is not set."""
+        key = self._late("VENVKIT_API_KEY")
+        return None if key is None else str(key)
+
+    @property
+    def file_watch(self) -> Watch:
+        """What shows that the settings file is another one than was read."""
+        return self._levels.file_watch
+
     def explain(self) -> tuple[Setting, ...]:
-        """Return every setting, in the order of `VARIABLES`; one that is only shown may carry a fault."""
+        """Return every setting, in the order of `VARIABLES`; one that is not checked at load may carry a fault."""
         return tuple(self._acting.get(variable.name) or self._levels.setting(variable.name) for variable in VARIABLES)
 
     def _integer(self, name: str) -> int:
-        value = self._shown_only(name)
+        value = self._late(name)
         assert isinstance(value, int)
         return value
 
-    def _shown_only(self, name: str) -> object:
-        # Not checked at load: a fault in what only the server uses must not stop a build.
+    def _late(self, name: str) -> object:
+        # Not checked at load: a fault in what only a call to the server reads must not stop a build.
         setting = self._levels.setting(name)
         if setting.fault:
             raise _error([(name, setting.fault)])

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from venvkit.host.watch import Watch
     from venvkit.settings.kinds import Value
 
 
@@ -61,13 +62,14 @@ class Setting:
 class Levels:
     """The texts of all levels, and the home directory that `~` stands for in them."""
 
-    __slots__ = ("arguments", "environ", "file", "user_home")
+    __slots__ = ("arguments", "environ", "file", "file_watch", "user_home")
 
     def __init__(self, environ: Mapping[str, str], arguments: Mapping[str, str]) -> None:
         # A copy of what matters: a value that is read later is still the one of this moment.
         self.environ = {name: environ[name] for name in BY_NAME if name in environ}
         self.arguments = arguments
         self.file: Mapping[str, str] = {}
+        self.file_watch: Watch = []
         self.user_home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111
 
     def pick(self, variable: Variable) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from venvkit.settings.kinds import (
     BOOL,
     BYTES,
     INTERPRETER,
+    KEY,
     MOMENT,
     NAMES,
     NETWORKS,
@@ -32,19 +33,29 @@ class Variable:
         kind: What its values look like.
         meaning: What it does, in one line.
         acts: Whether venvkit acts on it; the others belong to the server and are only shown.
+        late: Whether it is checked only where it is used, so that a fault in it stops nothing else.
         secret: Whether its value must never be shown.
     """
 
-    __slots__ = ("acts", "default", "kind", "meaning", "name", "secret")
+    __slots__ = ("acts", "default", "kind", "late", "meaning", "name", "secret")
 
     def __init__(
-        self, name: str, default: str, kind: Kind, meaning: str, *, acts: bool = False, secret: bool = False
+        self,
+        name: str,
+        default: str,
+        kind: Kind,
+        meaning: str,
+        *,
+        acts: bool = False,
+        late: bool = False,
+        secret: bool = False,
     ) -> None:
         self.name = name
         self.default = default
         self.kind = kind
         self.meaning = meaning
         self.acts = acts
+        self.late = late
         self.secret = secret
 
 
@@ -176,17 +187,60 @@ _ACTED_ON = (
     ),
 )
 
-_ONLY_SHOWN = (
-    Variable("XINFERENCE_ENDPOINT", "http://127.0.0.1:9997", URL, "Where the server answers."),
+# Only a call that asks the server reads these.
+_OF_THE_SERVER = (
+    Variable(
+        "XINFERENCE_ENDPOINT",
+        "http://127.0.0.1:9997",
+        URL,
+        "Where the server answers that is asked for models with `--from-server`.",
+        acts=True,
+        late=True,
+    ),
     Variable(
         "XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD",
         "5",
         whole(0),
         "Failed health checks that a starting server may have before it is given up.",
+        acts=True,
+        late=True,
     ),
-    Variable("XINFERENCE_HEALTH_CHECK_INTERVAL", "5", whole(0), "Pause between two health checks, in seconds."),
-    Variable("XINFERENCE_HEALTH_CHECK_TIMEOUT", "10", whole(0), "Time limit of one health check, in seconds."),
-    Variable("XINFERENCE_DISABLE_HEALTH_CHECK", "0", BOOL, "Start the server without health reports."),
+    Variable(
+        "XINFERENCE_HEALTH_CHECK_INTERVAL",
+        "5",
+        whole(0),
+        "Pause between two health checks, in seconds.",
+        acts=True,
+        late=True,
+    ),
+    Variable(
+        "XINFERENCE_HEALTH_CHECK_TIMEOUT",
+        "10",
+        whole(1),
+        "Time limit of one health check, in seconds.",
+        acts=True,
+        late=True,
+    ),
+    Variable(
+        "XINFERENCE_DISABLE_HEALTH_CHECK",
+        "0",
+        BOOL,
+        "Ask the server at once, without health checks before.",
+        acts=True,
+        late=True,
+    ),
+    Variable(
+        "VENVKIT_API_KEY",
+        "",
+        KEY,
+        "Key or token that the server asks for; sent to XINFERENCE_ENDPOINT alone.",
+        acts=True,
+        late=True,
+        secret=True,
+    ),
+)
+
+_ONLY_SHOWN = (
     Variable(
         "XINFERENCE_DISABLE_METRICS",
         "0",
@@ -225,7 +279,7 @@ _ONLY_SHOWN = (
     Variable("XINFERENCE_CSG_ENDPOINT", "https://hub-stg.opencsg.com/", URL, "Address of CSGHub."),
 )
 
-VARIABLES: tuple[Variable, ...] = _ACTED_ON + _ONLY_SHOWN
+VARIABLES: tuple[Variable, ...] = _ACTED_ON + _OF_THE_SERVER + _ONLY_SHOWN
 """Every variable, those that venvkit acts on first."""
 
 BY_NAME: dict[str, Variable] = {variable.name: variable for variable in VARIABLES}

@@ -17,9 +17,10 @@ from venvkit.cli.options import json_option, request_options
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.places import Place
 from venvkit.cli.planned import PlanView
-from venvkit.cli.selection import is_path, select, store
+from venvkit.cli.selection import select, store
 from venvkit.cli.text import size
 from venvkit.errors import UsageError
+from venvkit.given import is_path
 from venvkit.settings import load_settings
 from venvkit.store.inventory import Entry
 from venvkit.store.layout import Layout

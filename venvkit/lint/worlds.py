@@ -1,0 +1,159 @@
+"""The machines and launches that a marker can tell apart, and what it says in each of them.
+
+A marker looks at groups of facts that do not depend on one another: the engine, the accelerator, Python, the platform,
+the implementation, each `#variable#`. For each group, `facts.py` lists what it can be, long enough that every real
+machine is like one of the list for the literals that the marker holds. Those that no comparison of the marker tells
+apart count once; the product of the groups is evaluated by the evaluator itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from venvkit.host.accelerator import Accelerator
+from venvkit.lint import facts
+from venvkit.lint.facts import Launch, Pair
+from venvkit.spec.engine_values import EngineTable
+from venvkit.spec.marker import Marker, MarkerContext
+from venvkit.spec.marker_nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, Comparison, Flag, Node
+
+# Beyond this a marker is left alone: it takes seconds, and nobody writes it.
+_MOST_WORLDS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A machine and a launch on it, as far as a marker looks at them."""
+
+    launch: Launch = (None, frozenset())
+    accelerator: Accelerator = Accelerator()  # noqa: RUF009 - frozen, so one value may stand for all
+    environment: tuple[Pair, ...] = ()
+    variables: tuple[Pair, ...] = ()
+
+    def context(self) -> MarkerContext:
+        """Return what the evaluator takes."""
+        return MarkerContext(
+            environment=dict(self.environment),
+            engine=self.launch[0],
+            accelerator=lambda: self.accelerator,
+            variables=dict(self.variables),
+            engine_names=self.launch[1],
+        )
+
+
+Step = Callable[[World], World]
+_Leaf = Flag | Comparison
+_Group = tuple[frozenset[str], "list[Step] | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Worlds:
+    """Answers what markers can say, under the names that the engine data gives to engines."""
+
+    engines: EngineTable
+    _known: dict[tuple[Node, Launch | None], frozenset[bool] | None] = field(default_factory=dict)
+
+    def launch(self, name: str) -> Launch:
+        """Return how an engine is launched: by the data's name with its aliases, or as a spec names it."""
+        engine = self.engines.find(name)
+        return (engine.name, frozenset(engine.aliases)) if engine else (name.lower(), frozenset())
+
+    def outcomes(self, root: Node, launch: Launch | None = None) -> frozenset[bool] | None:
+        """Return what the marker of this root can say: some of True and False.
+
+        Args:
+            root: The root.
+            launch: The only launch that counts; None for any.
+
+        Returns:
+            None where it is not certain: the marker looks at something that can be anything.
+        """
+        if (root, launch) not in self._known:
+            self._known[root, launch] = self._outcomes(root, launch)
+        return self._known[root, launch]
+
+    def never(self, root: Node | None, launch: Launch | None = None) -> bool:
+        """Tell whether a condition certainly never holds."""
+        return root is not None and self.outcomes(root, launch) == frozenset({False})
+
+    def always(self, root: Node | None, launch: Launch | None = None) -> bool:
+        """Tell whether a condition certainly holds always."""
+        return root is None or self.outcomes(root, launch) == frozenset({True})
+
+    def _outcomes(self, root: Node, launch: Launch | None) -> frozenset[bool] | None:
+        leaves = tuple(root.walk())
+        groups: list[list[Step]] = []
+        for names, found in self._groups(leaves, launch):
+            if found is None:
+                return None
+            groups.append(_told_apart([leaf for leaf in leaves if leaf.name in names], found))
+        if math.prod(map(len, groups)) > _MOST_WORLDS:
+            return None
+        said: set[bool] = set()
+        for steps in itertools.product(*groups):
+            said.add(Marker(root).evaluate(_after(steps).context()))
+            if len(said) == 2:
+                break
+        return frozenset(said)
+
+    def _groups(self, leaves: Sequence[_Leaf], launch: Launch | None) -> Iterator[_Group]:
+        """Yield the names of each group that the leaves look at, and what it can be; None where that is anything."""
+        names = frozenset(leaf.name for leaf in leaves)
+        compared = [leaf for leaf in leaves if isinstance(leaf, Comparison)]
+
+        def about(group: frozenset[str]) -> list[Comparison]:
+            return [leaf for leaf in compared if leaf.name in group]
+
+        if names & facts.OPEN_NAMES:
+            yield facts.OPEN_NAMES, None
+        if names & ENGINE_NAMES:
+            named = [literal for leaf in about(ENGINE_NAMES) for literal in facts.literals(leaf)]
+            named += [engine.name for engine in self.engines.engines]
+            launches = facts.launches(map(self.launch, named)) if launch is None else [launch]
+            yield ENGINE_NAMES, [_launched(one) for one in launches]
+        if names & (devices := DEVICE_NAMES | FLAG_NAMES):
+            found = facts.accelerators(about(devices))
+            yield devices, None if found is None else [_with_accelerator(one) for one in found]
+        for group, possible in facts.ENVIRONMENT_GROUPS:
+            if names & group:
+                pairs = possible(about(group))
+                yield group, None if pairs is None else [_in_environment(one) for one in pairs]
+        for name in sorted(name for name in names - ENGINE_NAMES if name.startswith("#")):
+            values = facts.values(about(frozenset({name})))
+            steps = None if values is None else [_with_variable((name.strip("#"), one)) for one in values]
+            yield frozenset({name}), steps
+
+
+def _after(steps: Iterable[Step]) -> World:
+    world = World()
+    for step in steps:
+        world = step(world)
+    return world
+
+
+def _told_apart(leaves: Sequence[_Leaf], steps: Iterable[Step]) -> list[Step]:
+    """Return one step of each kind that the comparisons tell apart."""
+    kinds: dict[tuple[bool, ...], Step] = {}
+    for step in steps:
+        context = step(World()).context()
+        kinds.setdefault(tuple(leaf.evaluate(context) for leaf in leaves), step)
+    return list(kinds.values())
+
+
+def _launched(launch: Launch) -> Step:
+    return lambda world: replace(world, launch=launch)
+
+
+def _with_accelerator(accelerator: Accelerator) -> Step:
+    return lambda world: replace(world, accelerator=accelerator)
+
+
+def _in_environment(pairs: tuple[Pair, ...]) -> Step:
+    return lambda world: replace(world, environment=(*world.environment, *pairs))
+
+
+def _with_variable(pair: Pair) -> Step:
+    return lambda world: replace(world, variables=(*world.variables, pair))

@@ -1,14 +1,17 @@
-"""`venvkit plan MODEL [--explain]`."""
+"""`venvkit plan MODEL [--explain]`, `venvkit plan MODEL --sources`, `venvkit plan --all`."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from venvkit.api import plan_env
+from venvkit.call import Call
 from venvkit.cli.blocks import Block, Fields, Line
 from venvkit.cli.options import enable_option, json_option, quiet_option, request_options
 from venvkit.cli.outcome import Outcome
@@ -16,8 +19,9 @@ from venvkit.cli.planned import PlanView
 from venvkit.cli.progress import reporting
 from venvkit.cli.reasons import chain_of, explained
 from venvkit.cli.signals import cancellable
-from venvkit.events import Warned
-from venvkit.job import Planned
+from venvkit.cli.sourced import Sourced
+from venvkit.events import Observer, Warned
+from venvkit.job import Planned, open_job
 from venvkit.plan.explain import Why
 from venvkit.settings import load_settings
 
@@ -64,16 +68,49 @@ class Decision:
 
 
 @click.command("plan")
-@click.argument("model")
+@click.argument("model", required=False)
 @request_options
 @enable_option
-@click.option("--explain", is_flag=True, help="Tell each distribution's whole reason, and why it was not inherited.")
+@click.option("--all", "everything", is_flag=True, help="Plan every model with every engine that its spec names.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="With --all: how many at the same time.")
+@click.option("--refresh", is_flag=True, help="With --all: plan anew what an earlier run has answered.")
+@click.option("--explain", is_flag=True, help="Tell each distribution's whole reason; with --all, leave nothing out.")
+@click.option("--sources", "account", is_flag=True, help="Show the sources in force and who named them; none is asked.")
 @quiet_option
 @json_option
-def command(model: str, choices: Choices, enable: bool | None, explain: bool, quiet: bool) -> Outcome:
-    """Show what `build` would install and inherit for MODEL, and why. Nothing is built."""
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    model: str | None,
+    choices: Choices,
+    enable: bool | None,
+    quiet: bool,
+    everything: bool,
+    **page: Any,
+) -> Outcome:
+    """Show what `build` would install and inherit for MODEL, and why. Nothing is built.
+
+    With --all: what every model would get with every engine that its spec names, of those that --type and --engine
+    leave, and what of it the store has.
+    """
+    if everything:
+        if model is not None or page.pop("account"):
+            ctx.fail("name a model, or give --all, and not both")
+        from venvkit.cli.fleetruns import plan_all
+
+        return plan_all(choices, enable=enable, quiet=quiet, full=page.pop("explain"), **page)
+    if model is None or page["jobs"] is not None or page["refresh"]:
+        ctx.fail("name a model, or give --all" if model is None else "--jobs and --refresh are for --all")
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         if not (load_settings().enable if enable is None else enable):
             observer(Warned("disabled", "environments are switched off: build would hand out the host's interpreter"))
+        if page["account"]:
+            return Outcome(_sources(model, choices, observer, cancel))
         planned = plan_env(model, observer=observer, cancel=cancel, **choices)
-    return Outcome(Decision.of(planned, explain=explain))
+    return Outcome(Decision.of(planned, explain=page["explain"]))
+
+
+def _sources(model: str, choices: Choices, observer: Observer, cancel: threading.Event) -> Sourced:
+    environ = dict(os.environ)
+    return Sourced.of(open_job(Call(model, choices, load_settings(environ), environ), observer, cancel))

@@ -1,0 +1,192 @@
+"""Building many models: each through `ensure_env`, side by side; what one cannot have stops no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from venvkit.api import ensure_env
+from venvkit.environment import Environment
+from venvkit.errors import CancelledError
+from venvkit.events import Event, Observer, Warned
+from venvkit.fleet.expand import Wanted, expand
+from venvkit.fleet.naming import Names
+from venvkit.fleet.opening import look
+from venvkit.fleet.planning import Asking, ask
+from venvkit.fleet.values import Notify, Step, Trouble
+from venvkit.masking import mask
+from venvkit.settings import Settings
+from venvkit.spec.model import ModelSpec
+
+if TYPE_CHECKING:
+    from venvkit.call import Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model to build: `spec` and `choices` are what `ensure_env` is called with."""
+
+    model: str
+    engine: str | None
+    spec: str | ModelSpec
+    choices: Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of one target.
+
+    Args:
+        environment: Where its environment is, whether it was built now or was there; None when there is none.
+        trouble: Why there is none.
+        seconds: How long it took.
+        warnings: What the operator should know.
+    """
+
+    model: str
+    engine: str | None
+    environment: Environment | None = None
+    trouble: Trouble | None = None
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Literal["built", "ready", "host", "failed"]:
+        """How it ended: `ready` was there already, `host` is the host's own interpreter."""
+        if self.environment is None:
+            return "failed"
+        if self.environment.is_host:
+            return "host"
+        return "built" if self.environment.built else "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be built.
+
+    Args:
+        targets: One for each place in the store.
+        faulty: What cannot be asked for.
+        passed: Launches whose place in the store goes to another spec of the same name, in words.
+        elsewhere: Launches of engines that do not run on this platform.
+    """
+
+    targets: tuple[Target, ...]
+    faulty: tuple[Made, ...] = ()
+    passed: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A fleet that was built; `unfinished` counts the targets that an interruption left out."""
+
+    order: Order
+    made: tuple[Made, ...]
+    unfinished: int = 0
+
+
+def order_all(
+    wanted: Wanted,
+    choices: Choices,
+    *,
+    settings: Settings,
+    environ: Mapping[str, str],
+    observer: Observer,
+    notify: Notify,
+    cancel: threading.Event,
+) -> Order:
+    """Return what is to be built for every launch of a catalogue.
+
+    Each model is named as a caller of `ensure_env` would name it, so that the next call finds what was built.
+
+    Raises:
+        VenvkitError: As `plan_fleet`.
+    """
+    ground = look(choices, settings, environ=environ, observer=observer, cancel=cancel)
+    expansion = expand(ground.sources, ground.engines, wanted=wanted, platform=ground.platform)
+    asked, _ = ask(ground, expansion.launches, notify=notify, cancel=cancel)
+    faulty = [Made(one.launch.model.name, one.launch.engine, trouble=one.trouble) for one in asked if one.trouble]
+    faulty += [Made(row.model.name, row.engine, trouble=row.answer.trouble) for row in expansion.faulty]
+    by_place: dict[tuple[str, str], list[Asking]] = {}
+    for one in asked:
+        if one.trouble is None:
+            by_place.setdefault((one.launch.model.name, (one.launch.engine or "").lower()), []).append(one)
+    names = Names(expansion.offered, choices, ground.engines.elsewhere(ground.platform))
+    chosen = {place: _one_of(rivals, names) for place, rivals in by_place.items()}
+    targets = tuple(_target(one, names, choices) for one in chosen.values())
+    passed = tuple(line for place, one in chosen.items() for line in _passed(one, by_place[place]))
+    return Order(targets, tuple(faulty), passed, expansion.elsewhere)
+
+
+def build_all(order: Order, *, jobs: int, enable: bool | None, notify: Notify, cancel: threading.Event) -> Fleet:
+    """Build every target of an order, `jobs` of them at the same time.
+
+    When `cancel` is set the builds that run are ended, and the fleet has what was finished until then.
+
+    Args:
+        enable: As for `ensure_env`.
+        notify: Receives the progress, on the thread that calls.
+    """
+    done: dict[int, Made] = {}
+    notify(Step("build", 0, len(order.targets)))
+    with ThreadPoolExecutor(jobs) as pool:
+        work = {pool.submit(_build, target, enable, cancel): number for number, target in enumerate(order.targets)}
+        try:
+            for future in as_completed(work):
+                made = future.result()
+                if made is not None:
+                    done[work[future]] = made
+                    notify(Step("build", len(done), len(order.targets), made.model, trouble=made.environment is None))
+        except BaseException:
+            cancel.set()
+            raise
+    in_order = tuple(done[number] for number in sorted(done))
+    return Fleet(order, (*in_order, *order.faulty), len(order.targets) - len(done))
+
+
+def _build(target: Target, enable: bool | None, cancel: threading.Event) -> Made | None:
+    """Build one target; None when it was cancelled."""
+    warnings: list[str] = []
+
+    def gather(event: Event) -> None:
+        if isinstance(event, Warned):
+            warnings.append(mask(event.message))
+
+    started = time.monotonic()
+    environment, trouble = None, None
+    try:
+        if cancel.is_set():
+            return None
+        environment = ensure_env(target.spec, enable=enable, observer=gather, cancel=cancel, **target.choices)
+    except CancelledError:
+        return None
+    except Exception as error:  # noqa: BLE001 - what one model meets may not end the run for all others
+        trouble = Trouble.of(error)
+    seconds = time.monotonic() - started
+    return Made(target.model, target.engine, environment, trouble, seconds, tuple(dict.fromkeys(warnings)))
+
+
+def _one_of(rivals: Sequence[Asking], names: Names) -> Asking:
+    """Return the launch that a place in the store goes to: what its name and engine alone mean, else the first."""
+    meant = names.meant(rivals[0].launch, {})
+    return next((one for one in rivals if one.launch.model == meant), rivals[0])
+
+
+def _target(one: Asking, names: Names, choices: Choices) -> Target:
+    launch = one.launch
+    telling = names.telling(launch)
+    spec = launch.model.name if telling is not None else launch.spec
+    return Target(launch.model.name, launch.engine, spec, {**choices, **(telling or {}), "engine": launch.engine})
+
+
+def _passed(one: Asking, rivals: Sequence[Asking]) -> Iterator[str]:
+    for other in rivals:
+        if other.request != one.request:
+            launch = other.launch
+            engine = f" for {launch.engine}" if launch.engine else ""
+            yield f"{launch.model.name}{engine}: {launch.model.origin} (its place goes to {one.launch.model.origin})"

@@ -1,0 +1,129 @@
+"""From a catalogue to launches: every model with every engine that its spec names, as far as the engine runs here."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from venvkit.catalogue.find import all_models
+from venvkit.catalogue.folders import Folders
+from venvkit.catalogue.values import Model, Source
+from venvkit.errors import UsageError, VenvkitError
+from venvkit.fleet.values import Answer, Launch, Row, Trouble
+from venvkit.spec.engines import EngineTable
+from venvkit.spec.marker_compare import engine_key
+from venvkit.spec.model import ModelSpec
+from venvkit.spec.request import spec_engines
+from venvkit.spec.urls import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which launches are wanted; None for all.
+
+    Args:
+        type: Of this model type.
+        engine: With this engine.
+        model_format: Of models that come in this format, or do not say in which.
+    """
+
+    type: str | None = None
+    engine: str | None = None
+    model_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The launches of a catalogue.
+
+    Args:
+        specs: How many specs it has.
+        launches: What can be launched here.
+        faulty: A row for each spec that cannot be read.
+        faults: Files that could not be read, as `path: what is wrong`.
+        elsewhere: Engines that do not run on this platform, and how many launches each would have.
+        offered: All models that the sources have, also those that are not wanted.
+    """
+
+    specs: int
+    launches: tuple[Launch, ...]
+    faulty: tuple[Row, ...]
+    faults: tuple[str, ...]
+    elsewhere: tuple[tuple[str, int], ...]
+    offered: tuple[Model, ...]
+
+
+def expand(sources: Sequence[Source], engines: EngineTable, *, wanted: Wanted, platform: str) -> Expansion:
+    """Return the launches of all models that `sources` offer; venvkit's own examples are no part of a fleet.
+
+    Raises:
+        UsageError: There is no such engine (`engine-unknown`), or no model (`fleet-empty`).
+        VenvkitError: A source as a whole cannot be read.
+    """
+    listing = all_models(sources)
+    models = [model for model in listing.models if model.place.kind != "own" and _is_of(model, wanted.type)]
+    loaded: list[tuple[Model, ModelSpec]] = []
+    faulty: list[Row] = []
+    for model in models:
+        try:
+            loaded.append((model, _load(model, sources)))
+        except VenvkitError as error:
+            faulty.append(Row(model, None, "", Answer(time.time(), trouble=Trouble.of(error))))
+    fitting = [(model, spec) for model, spec in loaded if _comes_in(spec, wanted.model_format)]
+    launches = [Launch(model, spec, engine) for model, spec in fitting for engine in _engines(spec, engines)]
+    if wanted.engine is not None:
+        launches = _with_engine(launches, engines, wanted.engine)
+    away = [name for launch in launches if (name := _away(launch, engines, platform)) is not None]
+    here = tuple(launch for launch in launches if _away(launch, engines, platform) is None)
+    if not models and not listing.faults:
+        raise UsageError(
+            f"there is no model{f' of type {quoted(wanted.type)}' if wanted.type else ''} to plan",
+            code="fleet-empty",
+            remedy="name a folder of specs with --specs, or the host that has the server with --host-python",
+        )
+    return Expansion(
+        len(models), here, tuple(faulty), listing.faults, tuple(sorted(Counter(away).items())), listing.models
+    )
+
+
+def _is_of(model: Model, type: str | None) -> bool:
+    """A spec that says no type may be of any when it is named; a list of one type is of those that say it."""
+    return type is None or model.type.lower() == type.lower()
+
+
+def _load(model: Model, sources: Sequence[Source]) -> ModelSpec:
+    """Load a model from what listed it: a server's from the server, all others from the folders."""
+    served = model.place.kind == "server"
+    return next(source for source in sources if isinstance(source, Folders) is not served).load(model)
+
+
+def _engines(spec: ModelSpec, engines: EngineTable) -> Iterator[str | None]:
+    yield from spec_engines(spec, engines) or (None,)
+
+
+def _comes_in(spec: ModelSpec, model_format: str | None) -> bool:
+    return model_format is None or not spec.formats or model_format.lower() in map(str.lower, spec.formats)
+
+
+def _away(launch: Launch, engines: EngineTable, platform: str) -> str | None:
+    """Return the engine of a launch when it does not run here; a spec may also be made for one as a whole."""
+    name = launch.engine or launch.model.engine
+    engine = engines.find(name) if name else None
+    return None if engine is None or engine.runs_on(platform) else engine.name
+
+
+def _with_engine(launches: Sequence[Launch], engines: EngineTable, name: str) -> list[Launch]:
+    known = engines.find(name)
+    wanted = engine_key(known.name if known else name)
+    found = [launch for launch in launches if launch.engine and engine_key(launch.engine) == wanted]
+    if not found and known is None:
+        near = engines.nearest(name, {launch.engine for launch in launches if launch.engine})
+        raise UsageError(
+            f"no spec and no engine data names the engine {quoted(name)}",
+            code="engine-unknown",
+            where="--engine",
+            remedy=f"did you mean `{near}`?" if near else f"known are {', '.join(one.name for one in engines.engines)}",
+        )
+    return found

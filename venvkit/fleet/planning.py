@@ -1,0 +1,195 @@
+"""Planning a fleet: each distinct request once, answers of earlier runs first, the others side by side."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from venvkit.errors import CancelledError
+from venvkit.events import Event, Observer, Warned
+from venvkit.fleet.cache import Answers
+from venvkit.fleet.expand import Expansion, Wanted, expand
+from venvkit.fleet.opening import Ground, likeness, look, open_launch, request_key
+from venvkit.fleet.values import Answer, Launch, Notify, Outline, Row, Step, Trouble
+from venvkit.job import Job, plan_job
+from venvkit.masking import mask
+from venvkit.settings import Settings
+
+if TYPE_CHECKING:
+    from venvkit.call import Choices
+
+# More of them wait for the same index and the same disk.
+_MOST_JOBS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A fleet that was planned.
+
+    Args:
+        python: The host's interpreter; `version` is that of the environments.
+        expansion: The launches, and what could not become one.
+        rows: An answer for each launch; after an interruption only those that were finished.
+        unfinished: Distinct requests without an answer, because the run was interrupted.
+    """
+
+    python: str
+    version: str
+    expansion: Expansion
+    rows: tuple[Row, ...]
+    unfinished: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a fleet is planned.
+
+    Args:
+        jobs: How many requests are planned at the same time.
+        refresh: Pass over answers of earlier runs.
+    """
+
+    jobs: int
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A launch with the key of its request, or with the reason why there is none."""
+
+    launch: Launch
+    request: str = ""
+    trouble: Trouble | None = None
+
+
+def usual_jobs() -> int:
+    """Return how many requests are planned at the same time unless told otherwise."""
+    return min(_MOST_JOBS, os.cpu_count() or 1)
+
+
+def plan_fleet(
+    wanted: Wanted,
+    choices: Choices,
+    *,
+    settings: Settings,
+    environ: Mapping[str, str],
+    pace: Pace,
+    observer: Observer,
+    notify: Notify,
+    cancel: threading.Event,
+) -> Survey:
+    """Plan every launch of a catalogue. What one launch cannot have is an answer too, and stops no other.
+
+    When `cancel` is set the survey has what was finished until then.
+
+    Args:
+        choices: As for `plan_env`, for all launches, without an engine.
+        observer: Receives the events of looking at the host and the catalogue, not those of single plans.
+        notify: Receives the progress, on the thread that calls.
+
+    Raises:
+        VenvkitError: What all launches need is missing or faulty: host, tool, settings, engine data, a whole source.
+    """
+    ground = look(choices, settings, environ=environ, observer=observer, cancel=cancel)
+    expansion = expand(ground.sources, ground.engines, wanted=wanted, platform=ground.platform)
+    asked, jobs = ask(ground, expansion.launches, notify=notify, cancel=cancel)
+    answers = Answers(ground.job.cache / "fleet")
+    now = time.time()
+    answers.prune(now)
+    old = {} if pace.refresh else {key: kept for key in jobs if (kept := answers.get(key, now)) is not None}
+    new = _plan(
+        {key: job for key, job in jobs.items() if key not in old},
+        answers,
+        count=pace.jobs,
+        notify=notify,
+        cancel=cancel,
+    )
+    rows = tuple(
+        Row(one.launch.model, one.launch.engine, one.request, answer, cached=one.request in old)
+        for one in asked
+        if (answer := _answer(one, old, new)) is not None
+    )
+    unfinished = len(jobs.keys() - old.keys() - new.keys())
+    host, child = ground.job.host, ground.job.child
+    return Survey(host.interpreter.python, child.interpreter.version, expansion, rows, unfinished)
+
+
+def ask(
+    ground: Ground, launches: Sequence[Launch], *, notify: Notify, cancel: threading.Event
+) -> tuple[list[Asking], dict[str, Job]]:
+    """Make the request of each launch; return them, and a job for each distinct request."""
+    asked: list[Asking] = []
+    jobs: dict[str, Job] = {}
+    alike: dict[Hashable, str] = {}
+    for number, launch in enumerate(launches):
+        if cancel.is_set():
+            raise CancelledError("interrupted")
+        notify(Step("read", number, len(launches), launch.model.name))
+        try:
+            like = likeness(ground, launch)
+            if like not in alike:
+                job = open_launch(ground, launch)
+                alike[like] = request_key(job)
+                jobs.setdefault(alike[like], job)
+            asked.append(Asking(launch, alike[like]))
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one odd spec may not end the run for all others
+            asked.append(Asking(launch, trouble=Trouble.of(error)))
+    return asked, jobs
+
+
+def _plan(
+    jobs: Mapping[str, Job], answers: Answers, *, count: int, notify: Notify, cancel: threading.Event
+) -> dict[str, Answer]:
+    """Plan each job, and return the answers of those that were finished."""
+    done: dict[str, Answer] = {}
+    notify(Step("plan", 0, len(jobs)))
+    with ThreadPoolExecutor(count) as pool:
+        work = {pool.submit(_plan_one, key, job, answers): key for key, job in jobs.items()}
+        try:
+            for future in as_completed(work):
+                answer, key = future.result(), work[future]
+                if answer is None:
+                    continue
+                done[key] = answer
+                notify(Step("plan", len(done), len(jobs), jobs[key].spec.name, trouble=answer.plan is None))
+        except BaseException:
+            # Nobody waits for them any more: their processes end, and what has not begun never does.
+            cancel.set()
+            raise
+    return done
+
+
+def _plan_one(key: str, job: Job, answers: Answers) -> Answer | None:
+    """Plan one job and keep the answer; None when it was cancelled."""
+    warned: list[Warned] = []
+
+    def gather(event: Event) -> None:
+        if isinstance(event, Warned):
+            warned.append(event)
+
+    try:
+        planned = plan_job(replace(job, observer=gather))
+        plan, trouble = Outline.of(planned.plan, planned.key), None
+    except CancelledError:
+        return None
+    except Exception as error:  # noqa: BLE001 - what one request meets may not end the run for all others
+        plan, trouble = None, Trouble.of(error)
+    # What is broken is in the plan.
+    told = dict.fromkeys(mask(event.message) for event in warned if event.code != "broken")
+    makeshift = any(event.code == "index-unreachable" for event in warned)
+    answer = Answer(time.time(), plan, trouble, tuple(told), makeshift)
+    answers.put(key, answer)
+    return answer
+
+
+def _answer(one: Asking, *known: Mapping[str, Answer]) -> Answer | None:
+    if one.trouble is not None:
+        return Answer(time.time(), trouble=one.trouble)
+    return next((answers[one.request] for answers in known if one.request in answers), None)

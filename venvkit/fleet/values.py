@@ -1,0 +1,200 @@
+"""The words of the fleet: a launch, the answer to it, what it would do to the store, and a step of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from venvkit.catalogue.values import Model
+from venvkit.errors import NoSolutionError, PolicyError, SourceError, UsageError, VenvkitError
+from venvkit.masking import mask
+from venvkit.plan.explain import Change
+from venvkit.plan.values import Plan
+from venvkit.spec.model import ModelSpec
+
+Status = Literal[
+    "planned", "broken", "no-solution", "source-unreachable", "source-refused", "refused", "faulty", "failed"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A model with the engine that it is launched with, if any."""
+
+    model: Model
+    spec: ModelSpec
+    engine: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A distribution that a plan installs. `size` is in bytes, None when no source tells it."""
+
+    name: str
+    version: str
+    size: int | None
+    builds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A distribution that a plan inherits from the host."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the fleet tells of a plan; `key` is the content key of its environment."""
+
+    key: str
+    install: tuple[Item, ...]
+    inherit: tuple[Kept, ...]
+    broken: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan, key: str) -> Outline:
+        """Return the outline of a plan."""
+        return cls(
+            key,
+            tuple(
+                Item(str(item.name), item.version, item.description.size, item.description.builds)
+                for item in plan.install
+            ),
+            tuple(Kept(str(item.name), item.version) for item in plan.inherit),
+            tuple(mask(str(item)) for item in plan.broken),
+        )
+
+    @property
+    def download_bytes(self) -> int:
+        """Bytes to download, as far as the sources tell sizes."""
+        return sum(item.size or 0 for item in self.install)
+
+    @property
+    def compiles(self) -> tuple[str, ...]:
+        """The distributions that are built from source."""
+        return tuple(f"{item.name}=={item.version}" for item in self.install if item.builds)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why there is no plan, or no environment. `exit_code` is what the command line ends with for it."""
+
+    status: Status
+    code: str
+    message: str
+    where: str
+    remedy: str
+    details: tuple[str, ...]
+    exit_code: int
+
+    @classmethod
+    def of(cls, error: Exception) -> Trouble:
+        """Return what an error says, secrets masked; one that is no error of ours is told with its place."""
+        if not isinstance(error, VenvkitError):
+            text = mask(f"{type(error).__name__}: {error}")
+            return cls("failed", "unexpected", text, _place(error), "please report it", (), 1)
+        status: Status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), "failed")
+        if status == "source-unreachable" and error.code != status:
+            status = "source-refused"
+        return cls(
+            status,
+            error.code,
+            mask(error.message),
+            mask(error.where),
+            mask(error.remedy),
+            tuple(map(mask, error.details)),
+            error.exit_code,
+        )
+
+
+_STATUS: dict[type[VenvkitError], Status] = {
+    NoSolutionError: "no-solution",
+    SourceError: "source-unreachable",
+    PolicyError: "refused",
+    UsageError: "faulty",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What planning one request gave: a plan or a reason why there is none.
+
+    Args:
+        made: When, in seconds since 1970.
+        warnings: What the operator should know, beside what is broken.
+        makeshift: An optional index could not be reached, and the plan does without it.
+    """
+
+    made: float
+    plan: Outline | None = None
+    trouble: Trouble | None = None
+    warnings: tuple[str, ...] = ()
+    makeshift: bool = False
+
+    @property
+    def status(self) -> Status:
+        """How it ended, in one word."""
+        if self.plan is not None:
+            return "broken" if self.plan.broken else "planned"
+        return self.trouble.status if self.trouble is not None else "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store has for a launch.
+
+    Args:
+        state: `built`: its place leads to this very environment; `shared`: another model's does; `other-variant`: its
+            place belongs to another spec of the same name; `rebuild`: its place leads to something else; `new`.
+        environment: The id of the environment that is there.
+        changes: What would change in it.
+        note: Why it would be built anew though nothing of that changes.
+    """
+
+    state: Literal["built", "shared", "other-variant", "rebuild", "new"]
+    environment: str = ""
+    changes: tuple[Change, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One launch and its answer.
+
+    Args:
+        request: Digest of what its plan follows from; launches with the same one are planned once. Empty where there
+            is no request, because the spec is faulty.
+        cached: The answer is from an earlier run.
+        stored: What the store has for it; None where there is no plan.
+    """
+
+    model: Model
+    engine: str | None
+    request: str
+    answer: Answer
+    cached: bool = False
+    stored: Stored | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Progress of a run: `done` of `total` are ready, the last of them `label`."""
+
+    stage: Literal["read", "plan", "build"]
+    done: int
+    total: int
+    label: str = ""
+    trouble: bool = False
+
+
+Notify: TypeAlias = Callable[[Step], None]
+
+
+def _place(error: BaseException) -> str:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last is not None else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -230,3 +231,37 @@ def test_a_spec_that_is_no_text(home: Path, host: Host, tmp_path: Path) -> None:
 def test_one_folder_may_be_given_alone(home: Path, host: Host, put, tmp_path: Path) -> None:
     put(tmp_path / "given", "mine", "tool==2.0")
     assert versions(host, "mine", specs=tmp_path / "given") == ["2.0"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "codes"),
+    [("vllm", []), ("mlx", ["engine-not-named", "engine-elsewhere"]), ("sglang", ["engine-not-named"])],
+)
+@pytest.mark.skipif(sys.platform == "darwin", reason="mlx runs here")
+def test_an_engine_that_is_not_the_models_is_warned_of(
+    home: Path, host: Host, put, wheelhouse: Wheelhouse, engine: str, codes: list[str]
+) -> None:
+    put(home / "model" / "v2" / "llm", "mine", 'tool ; #engine# == "vLLM"')
+    events: list[Event] = []
+    plan_env("mine", host_python=host.python, engine=engine, observer=events.append)
+    assert [event.code for event in events if isinstance(event, Warned)] == codes
+
+
+def test_a_file_called_like_the_model_that_cannot_be_read_is_told(home: Path, host: Host, put) -> None:
+    put(home / "model" / "v2" / "builtin" / "llm", "mine", "tool")
+    broken = put(home / "model" / "v2" / "llm", "mine", "tool")
+    broken.write_text("{oops")
+    events: list[Event] = []
+    plan_env("mine", host_python=host.python, observer=events.append)
+    (warning,) = (event for event in events if isinstance(event, Warned))
+    assert (warning.code, str(broken) in warning.message) == ("spec-passed-over", True)
+
+
+def test_a_junk_file_of_its_name_is_told_as_such(
+    home: Path, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hello").write_text("junk")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError) as caught:
+        plan_env("hello", host_python=host.python)
+    assert "in this directory" in caught.value.remedy

@@ -37,7 +37,7 @@ class InstallProgress:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Another process or thread holds what this call needs; sent about once a second."""
+    """Another process or thread holds what this call needs, or a server is not ready; sent about once a second."""
 
     what: str
     seconds: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from venvkit.backend.pipconfig import read_pip_config
 from venvkit.backend.uvconfig import uv_config_files
 from venvkit.call import Call, as_sequence
 from venvkit.errors import PolicyError, SpecError, UsageError
-from venvkit.events import Observer
+from venvkit.events import Observer, Warned
+from venvkit.frozen import dataclass
+from venvkit.given import is_path
 from venvkit.host.accelerator import Accelerator, accelerator_watches, detect, parse_accelerator
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.host.watch import Watch, stat_watch
@@ -23,9 +25,10 @@ from venvkit.spec.documents import format_of
 from venvkit.spec.engines import EngineTable, load_engines
 from venvkit.spec.levers import Levers
 from venvkit.spec.marker import MarkerContext
+from venvkit.spec.marker_compare import engine_key
 from venvkit.spec.model import ModelSpec, parse_specs
 from venvkit.spec.offline import without_public_network
-from venvkit.spec.request import Choice, Request, Sources, build_request
+from venvkit.spec.request import Choice, Request, Sources, build_request, spec_engines
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -106,12 +109,29 @@ def read_inputs(
     engines, families = _data(tuple(map(str, paths)), str(abi), tuple(map(tuple, read)))
     watches = (*read, own, call.settings.file_watch)
     if call.given.name is None:
-        return Inputs(_spec(call), engines, families, watches)
+        path = call.given.path
+        # A file may stand in the way of a model's name.
+        place = f"the file {path} of this directory" if path is not None and not is_path(path) else ""
+        return Inputs(_spec(call), engines, families, watches, place)
     from venvkit.catalogue.sources import find_spec
 
     found = find_spec(call, host, engines=engines, cache=cache, observer=observer, cancel=cancel)
     place = f"{found.model.place.label}: {found.model.origin}"
     return Inputs(found.spec, engines, families, (*watches, *found.watches), place)
+
+
+def engine_warnings(inputs: Inputs, engine: str | None, platform: str) -> Iterator[Warned]:
+    """Yield what an operator should know of the engine that a model is launched with, or without."""
+    model, named = inputs.spec.name, spec_engines(inputs.spec, inputs.engines)
+    known = inputs.engines.find(engine) if engine else None
+    if engine is None and named:
+        message = f"{model} is written for {', '.join(named)}: without --engine it gets nothing of theirs"
+        yield Warned("engine-not-chosen", message)
+    elif engine is not None and named and engine_key(engine) not in map(engine_key, named):
+        message = f"{model} is written for {', '.join(named)}: for {engine} its spec brings nothing of its own"
+        yield Warned("engine-not-named", message)
+    if known is not None and not known.runs_on(platform):
+        yield Warned("engine-elsewhere", f"{known.name} runs on {', '.join(known.platforms)}, and this is {platform}")
 
 
 @lru_cache(maxsize=8)
@@ -123,7 +143,12 @@ def _data(paths: tuple[str, ...], abi: str, _state: tuple[tuple[object, ...], ..
 def _spec(call: Call) -> ModelSpec:
     given = call.given
     if given.path is not None:
-        specs = parse_specs(given.content, origin=given.path, format=format_of(Path(given.path)))
+        try:
+            specs = parse_specs(given.content, origin=given.path, format=format_of(Path(given.path)))
+        except SpecError as error:
+            if not is_path(given.path):
+                error.remedy = f"a file called {given.path} lies in this directory: correct it, or move it away"
+            raise
         if len(specs) > 1:
             names = ", ".join(spec.name for spec in specs[:10])
             raise SpecError(
@@ -176,6 +201,8 @@ def _check_find_links(call: Call) -> None:
 
     The default root stands for what a server's users may send; a caller in this process is the operator.
     """
+    if not call.choices["find_links"]:
+        return
     setting = next(item for item in call.settings.explain() if item.variable.name.endswith("_FIND_LINKS_ALLOWED_ROOTS"))
     if setting.origin == "default":
         return

@@ -8,36 +8,43 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from venvkit import __version__
-from venvkit.backend.pip import Pip, check_levers
+from venvkit.backend.localsources import source_texts
+from venvkit.backend.plans import Plans
 from venvkit.backend.process import Runner
-from venvkit.backend.tools import Tool, backend_name, find_child_python, find_tool, make_resolver
+from venvkit.backend.resolver import UvResolver
+from venvkit.backend.tools import Tool, backend_name, find_child_python, find_tool_ahead, make_resolver
+from venvkit.backend.uv import Uv
+from venvkit.backend.uvconfig import uv_config_texts
 from venvkit.call import Call
 from venvkit.canonical import digest
-from venvkit.errors import NoSolutionError
 from venvkit.events import Observer, PhaseStarted, Warned
+from venvkit.frozen import dataclass
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.probe import find_host_python, probe
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
 from venvkit.host.watch import Watch
-from venvkit.inputs import read_inputs
+from venvkit.inputs import engine_warnings, read_inputs
 from venvkit.plan.abi import Families
 from venvkit.plan.planner import make_plan
-from venvkit.plan.problem import Problem, Root
-from venvkit.plan.requires import parse_requires
+from venvkit.plan.problem import Problem
 from venvkit.plan.resolver import Unsolvable
 from venvkit.plan.values import Plan
+from venvkit.pose import pose
 from venvkit.settings import key_environ
 from venvkit.spec.model import ModelSpec
 from venvkit.spec.request import Request, Sources
-from venvkit.store.recipe import Recipe
-from venvkit.store.verify import members
+
+if TYPE_CHECKING:
+    from venvkit.store.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +80,17 @@ class Job:
 
     @property
     def deep(self) -> str:
-        """Digest of what the plan follows from; equal when files were only touched."""
+        """Digest of what the plan follows from, and of the names it is for; equal when files were only touched."""
+        return digest([self.request.model, self.request.engine, self.alike])
+
+    @property
+    def alike(self) -> str:
+        """Digest of what the plan follows from: models with equal ones share a plan."""
         call, settings = self.call, self.call.settings
         return digest(
             [
                 __version__,
-                repr(replace(self.request, relied=())),
+                repr(replace(self.request, model="", engine=None, relied=())),
                 self.host.fingerprint,
                 [self.child.interpreter.prefix, self.child.interpreter.base_python, self.child.interpreter.version],
                 self.sees_host,
@@ -86,8 +98,14 @@ class Job:
                 [str(call.choice("orphans", settings.orphans)), bool(call.choice("offline", settings.offline))],
                 [bool(call.choice("skip_installed", settings.skip_installed)), sorted(settings.protect)],
                 sorted(key_environ(call.environ).items()),
+                uv_config_texts(call.environ) if self.backend == "uv" else (),
             ]
         )
+
+    @property
+    def plans(self) -> Plans:
+        """Where plans are kept for a moment."""
+        return Plans(self.cache / "plans")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +138,21 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
     settings = call.settings
     runner = Runner(cancel=cancel, timeout=settings.timeout)
     cache = cache_folder(call)
-    tool = find_tool(call, runner, cache)
-    inputs = read_inputs(call)
+    find = find_tool_ahead(call, runner, cache)
     observer(PhaseStarted("probe", call.host_python))
     python = find_host_python(call.choices["host_python"], settings.host_python)
     host = take_snapshot(python, runner=runner, cache_dir=cache / "hosts", environ=call.environ)
     _warn_isolated_tool(call, host, observer)
+    inputs = read_inputs(call, host, cache=cache, observer=observer, cancel=cancel)
+    tool = find()
     child, sees_host = _child(call, host, runner, tool)
-    observer(PhaseStarted("request", inputs.spec.name))
+    observer(PhaseStarted("request", inputs.label))
     request, watches = inputs.request(call, host, child, cache)
-    if isinstance(tool, Pip):
+    for warning in engine_warnings(inputs, request.engine, dict(child.interpreter.environment)["sys_platform"]):
+        observer(warning)
+    if not isinstance(tool, Uv):
+        from venvkit.backend.pip import check_levers
+
         check_levers(request.levers, request.sources)
     if host.interpreter.python != python:
         # A version manager's shim: what it starts hangs on files that nobody can watch, so ask it every time.
@@ -150,15 +173,21 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
     )
 
 
-def plan_job(job: Job) -> Planned:
+def plan_job(job: Job, *, meanwhile: Callable[[], None] | None = None) -> Planned:
     """Plan a job.
+
+    Args:
+        meanwhile: Called while the resolver is at work on the first question, if it is one that leaves time.
 
     Raises:
         NoSolutionError: The request has no solution, or none that keeps what is protected.
         SourceError: A source cannot be reached, or refused.
     """
-    problem = _problem(job)
+    began = time.time()
+    problem = pose(job)
     resolver = make_resolver(job.tool, job.request, job.child, cache=job.cache, observer=job.observer)
+    if isinstance(resolver, UvResolver):
+        resolver.meanwhile = meanwhile
     job.observer(PhaseStarted("resolve", f"{len(problem.roots)} requirement{'' if len(problem.roots) == 1 else 's'}"))
     try:
         plan = make_plan(problem, resolver)
@@ -169,7 +198,25 @@ def plan_job(job: Job) -> Planned:
         resolver.lost.details += ("without it there is no solution:", *error.details)
         raise resolver.lost from error
     _warn(job.observer, plan)
+    # Without an index that could not be reached it is a makeshift.
+    if resolver.lost is None:
+        job.plans.put(job.alike, plan, source_texts(job.request, job.call.environ), began=began)
     return planned_as(job, plan, problem=problem, sources=resolver.sources)
+
+
+def recent_plan(job: Job) -> Planned | None:
+    """Return the plan of a moment ago for a job that differs in its names at most; nobody is asked.
+
+    None as well where the caller wants the newest there is.
+    """
+    if job.call.choices["upgrade"]:
+        return None
+    plan = job.plans.get(job.alike)
+    if plan is None:
+        return None
+    job.observer(PhaseStarted("resolve", "as a moment ago"))
+    _warn(job.observer, plan)
+    return planned_as(job, plan)
 
 
 def planned_as(job: Job, plan: Plan, *, problem: Problem | None = None, sources: Sources | None = None) -> Planned:
@@ -179,6 +226,8 @@ def planned_as(job: Job, plan: Plan, *, problem: Problem | None = None, sources:
         problem: What it was made from, else the job's.
         sources: What it was made with, else the job's.
     """
+    from venvkit.store.recipe import Recipe
+
     prefix = f"{job.backend.upper()}_"
     environ = key_environ(job.call.environ)
     recipe = Recipe(
@@ -186,7 +235,7 @@ def planned_as(job: Job, plan: Plan, *, problem: Problem | None = None, sources:
         engine=job.request.engine,
         interpreter=job.child.interpreter,
         host=job.host if job.sees_host else None,
-        problem=problem or _problem(job),
+        problem=problem or pose(job),
         plan=plan,
         sources=sources or job.request.sources,
         levers=job.request.levers,
@@ -218,44 +267,6 @@ def cache_folder(call: Call) -> Path:
         home = call.environ.get("HOME") or str(Path.home())
         base = f"{home}/Library/Caches" if sys.platform == "darwin" else f"{home}/.cache"
     return Path(base, "venvkit")
-
-
-def _problem(job: Job) -> Problem:
-    settings, levers, call = job.call.settings, job.request.levers, job.call
-    optional = {canonicalize_name(name) for name in levers.optional}
-    roots = tuple(
-        Root(item.name, str(item), item.origin, wish=item.wish, bare=item.bare, optional=item.name in optional)
-        for item in job.request.requirements
-    )
-    protect = frozenset(canonicalize_name(name) for name in (*settings.protect, *levers.protect))
-    if not job.sees_host and protect:
-        _refuse_unprotected(protect, roots)
-    return Problem(
-        roots=roots,
-        host=members(job.child.distributions, inherited=True),
-        environment=dict(job.child.interpreter.environment),
-        inherit=bool(call.choice("skip_installed", settings.skip_installed)),
-        orphans=call.choice("orphans", settings.orphans),
-        protect=protect,
-        constraints=levers.constraints,
-        overrides=levers.overrides,
-        excludes=levers.excludes,
-        no_inherit=frozenset(canonicalize_name(name) for name in levers.no_inherit),
-        families=job.families,
-        upgrade=bool(call.choices["upgrade"]),
-    )
-
-
-def _refuse_unprotected(protect: frozenset[str], roots: tuple[Root, ...]) -> None:
-    """A child without the host cannot have what is protected there, unless the model asks for it itself."""
-    asked = {canonicalize_name(parsed.name) for root in roots if (parsed := parse_requires(root.line)) is not None}
-    missing = sorted(protect - asked)
-    if missing:
-        raise NoSolutionError(
-            f"the environment would not see the host, and so lack what is protected: {', '.join(missing)}",
-            code="protected-missing",
-            remedy="use the host's own Python version without --isolated, or add it with --package",
-        )
 
 
 def _child(call: Call, host: HostSnapshot, runner: Runner, tool: Tool) -> tuple[HostSnapshot, bool]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 MASK = "****"
 # The user part may be empty (`://:token@`) or the only part (`://token@`), and a password may hold an `@` of its own.
 _CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s\"'`<>,]+@")
+# An address that lacks its scheme is no address, but its password is one all the same.
+_BARE = re.compile(r"(?<![\w./:@%+-])[\w.%+-]+:[^\s/@\"'`<>,]+@(?=[\w\[])")
 _QUERY = re.compile(
     r"(?i)(?P<key>[?&][\w.-]*(?:token|key|password|passwd|secret|signature|sig|auth|credential)=)[^&\s#\"'`<>]+"
 )
@@ -22,5 +24,7 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, MASK)
-    text = _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", text)
-    return _QUERY.sub(rf"\g<key>{MASK}", text)
+    # Most of what is shown has neither sign, and then neither pattern can match.
+    if "@" in text:
+        text = _BARE.sub(f"{MASK}@", _CREDENTIALS.sub(rf"\g<scheme>{MASK}@", text))
+    return _QUERY.sub(rf"\g<key>{MASK}", text) if "=" in text else text

@@ -1,37 +1,23 @@
-"""Making the answer to a call, under its request's lock: look again, plan, obtain, point the shell, record."""
+"""Making the answer to a call, under its request's lock: look again, plan, provide."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from venvkit.backend.uv import Uv
+from venvkit.beside import Beside
 from venvkit.call import Call
 from venvkit.environment import Environment
-from venvkit.errors import MachineError, VenvkitError
+from venvkit.errors import NoSolutionError, SourceError
 from venvkit.events import Observer, PhaseStarted, Warned
-from venvkit.job import Job, open_job, plan_job
-from venvkit.repair import recorded_call
+from venvkit.job import Job, open_job, plan_job, recent_plan
 from venvkit.store import crash
-from venvkit.store.assembly import Assembly, UvAssembly
-from venvkit.store.assembly_pip import PipAssembly
-from venvkit.store.build import Builder
-from venvkit.store.collect import collect_environment, wanted_environments
-from venvkit.store.disk import near_cache
-from venvkit.store.gc import Wish, collect
-from venvkit.store.index import write_entry
-from venvkit.store.integrity import fault, intact
 from venvkit.store.layout import Layout
-from venvkit.store.lease import Lease
-from venvkit.store.mark import read_mark, write_mark
-from venvkit.store.receipt import Receipt, read_receipt
-from venvkit.store.recipe import Recipe
-from venvkit.store.remove import forget
-from venvkit.store.shell import hold_shell, is_pointed, point_shell, remove_shell, shell_target
 from venvkit.warm import read_entry
+
+if TYPE_CHECKING:
+    from venvkit.provide import Near
 
 
 def produce(layout: Layout, call: Call, key: str, observer: Observer, cancel: threading.Event | None) -> Environment:
@@ -43,153 +29,56 @@ def produce(layout: Layout, call: Call, key: str, observer: Observer, cancel: th
     job = open_job(call, observer, cancel)
     former = read_entry(str(layout.request(key)))
     if former is not None and not call.choices["upgrade"]:
-        found = _found_again(layout, key, job)
+        from venvkit.provide import found_again
+
+        found = found_again(layout, key, job)
         if found is not None:
             return found
-    recipe = plan_job(job).recipe
-    crash.at("planned")
-    if former is not None and not call.choices["upgrade"]:
-        for reason in _reasons(former, recipe):
-            observer(Warned("rebuilt", f"the environment of {job.spec.name} is built anew: {reason}"))
-    environment = _provide(layout, key, job, recipe, cancel)
+    environment = _carry_out(layout, key, job, former, cancel)
     if environment.built and call.settings.max_size is not None:
-        _keep_budget(layout, call.settings.max_size, environment, observer)
+        from venvkit.provide import keep_budget
+
+        keep_budget(layout, call.settings.max_size, environment, observer)
     observer(PhaseStarted("done", environment.path.name))
     return environment
 
 
-def _found_again(layout: Layout, key: str, job: Job) -> Environment | None:
-    """Use the recorded answer when what it follows from is the same, though files were touched meanwhile.
+def _carry_out(
+    layout: Layout, key: str, job: Job, former: Mapping[str, Any] | None, cancel: threading.Event | None
+) -> Environment:
+    """Plan, or take the plan of a moment ago, and provide what it says."""
+    ahead: list[Beside[Near | None]] = []
 
-    The entry is read under the shell's lock: a rollback may have changed it.
-    """
-    entry = read_entry(str(layout.request(key)))
-    if entry is None or entry["deep"] != job.deep:
+    def meanwhile() -> None:
+        ahead.append(Beside(lambda: _prepare(layout, job)))
+
+    recent = recent_plan(job)
+    recipe = recent.recipe if recent is not None else plan_job(job, meanwhile=meanwhile).recipe
+    crash.at("planned")
+    near = ahead[0].result() if ahead else None
+
+    from venvkit.provide import provide, reasons
+
+    if former is not None and not job.call.choices["upgrade"]:
+        for reason in reasons(former, recipe):
+            job.observer(Warned("rebuilt", f"the environment of {job.spec.name} is built anew: {reason}"))
+    try:
+        return provide(layout, key, job, recipe, cancel, near)
+    except (NoSolutionError, SourceError):
+        if recent is None:
+            raise
+        # A source has lost since what the plan names, or the files are others: ask.
+        job.plans.forget(job.alike)
+        return provide(layout, key, job, plan_job(job).recipe, cancel)
+
+
+def _prepare(layout: Layout, job: Job) -> Near | None:
+    """While the resolver is at work: import what follows it, and find uv's cache."""
+    from venvkit.backend.uv import Uv
+    from venvkit.provide import find_near
+
+    if not isinstance(job.tool, Uv):
         return None
-    shell = Path(entry["facts"]["shell"])
-    with hold_shell(layout, shell, job.observer):
-        entry = read_entry(str(layout.request(key))) or entry
-        environment = Path(entry["facts"]["path"])
-        if not environment.exists():
-            return None
-        with Lease(layout.lease(environment.name)):
-            receipt = intact(environment)
-            if receipt is None:
-                return None
-            if not is_pointed(shell, receipt):
-                point_shell(layout, shell, receipt)
-            return Environment(_record(layout, key, job, receipt, shell))
-
-
-def _provide(layout: Layout, key: str, job: Job, recipe: Recipe, cancel: threading.Event | None) -> Environment:
-    assembly: Assembly
-    version = ""
-    if isinstance(job.tool, Uv):
-        uv, cache = near_cache(job.tool, layout)
-        assembly, version = UvAssembly(uv, job.observer, cache), uv.version
-    else:
-        assembly = PipAssembly(job.tool, job.observer)
-    builder = Builder(
-        layout,
-        assembly,
-        job.runner,
-        job.observer,
-        cancel,
-        version,
-        job.call.settings.max_builds,
-    )
-    with contextlib.ExitStack() as undo:
-        with builder.obtain(recipe) as obtained:
-            receipt = obtained.receipt
-            shell = layout.shell(job.spec.name, job.request.engine, receipt.interpreter)
-            if obtained.built:
-                undo.callback(_discard, layout, Path(receipt.path))
-            crash.at("obtained")
-            with hold_shell(layout, shell, job.observer):
-                former = shell_target(shell)
-                try:
-                    point_shell(layout, shell, receipt)
-                    crash.at("pointed")
-                    facts = _record(layout, key, job, receipt, shell)
-                    crash.at("recorded")
-                except OSError:
-                    _point_back(layout, shell, former, unwanted=Path(receipt.path))
-                    raise
-        undo.pop_all()
-        return Environment(facts, built=obtained.built)
-
-
-def _point_back(layout: Layout, shell: Path, former: Path | None, *, unwanted: Path) -> None:
-    """Put the former environment in force again, or no shell where there was none, as far as the disk allows it."""
-    with contextlib.suppress(OSError):
-        receipt = intact(former) if former is not None and former != unwanted else None
-        if receipt is not None:
-            point_shell(layout, shell, receipt)
-            mark = read_mark(shell)
-            if mark is not None:
-                write_mark(shell, mark.without(unwanted))
-        elif read_mark(shell) is not None:
-            forget(layout, shell)
-            remove_shell(shell, layout.shells)
-
-
-def _discard(layout: Layout, environment: Path) -> None:
-    """Remove what was built for nothing, unless a shell wants it meanwhile."""
-    with contextlib.suppress(OSError):
-        collect_environment(layout, environment, lambda: environment in wanted_environments(layout))
-
-
-def _record(layout: Layout, key: str, job: Job, receipt: Receipt, shell: Path) -> Mapping[str, Any]:
-    return write_entry(
-        layout,
-        key,
-        receipt,
-        shell,
-        deep=job.deep,
-        watches=job.watches,
-        model=job.spec.name,
-        engine=job.request.engine,
-        call=recorded_call(job.call),
-    )
-
-
-def _reasons(former: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
-    """Say why an environment that was there will not do: what was done to it, or what it relied on changed."""
-    environment = Path(former["facts"]["path"])
-    try:
-        receipt = read_receipt(environment)
-    except MachineError as error:
-        yield error.message
-        return
-    if receipt is None:
-        yield "its receipt is gone" if environment.exists() else "it is gone"
-        return
-    damage = fault(environment, receipt)
-    if damage is not None:
-        yield damage
-    elif receipt.key != recipe.key and recipe.host is not None:
-        for item in receipt.relied:
-            found = recipe.host.find(item.name)
-            if found is None:
-                yield f"{item.name}=={item.version} is gone from the host"
-            elif found.version != item.version:
-                yield f"{item.name} of the host went from {item.version} to {found.version}"
-
-
-def _keep_budget(layout: Layout, most: int, environment: Environment, observer: Observer) -> None:
-    """Hold the store to its size; what cannot be removed is no reason to fail a build that is done."""
-    try:
-        report = collect(layout, Wish(max_size=most, keep=(environment.path.name,)))
-    except (OSError, VenvkitError) as error:
-        observer(Warned("max-size", f"the store was not held to its size: {error}"))
-        return
-    for item in report.removed:
-        observer(
-            Warned(
-                "max-size", f"removed {item.path.relative_to(layout.root)} to hold the store to its size: {item.why}"
-            )
-        )
-    if report.size > most:
-        held = f"{report.size / 1e6:.1f} MB of {most / 1e6:.1f} MB"
-        message = f"the store holds {held} that VENVKIT_MAX_SIZE allows, and all of it is in use or kept"
-        observer(Warned("max-size", message))
+    near = find_near(job.tool, layout)
+    near()
+    return near

@@ -57,8 +57,8 @@ def provision(call: Call, key: str, observer: Observer | None, cancel: threading
 
 
 def _label(call: Call) -> str:
-    spec = call.spec
-    return Path(spec).name if isinstance(spec, (str, os.PathLike)) else spec.name
+    given = call.given
+    return given.value.name if given.value is not None else os.path.basename(given.path or given.name or "")  # noqa: PTH119
 
 
 def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | None:

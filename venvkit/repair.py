@@ -7,9 +7,7 @@ number is built; processes that run from it are not touched.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,9 @@ import msgspec
 
 from venvkit.backend.process import Runner
 from venvkit.backend.uv import failure, find_uv
-from venvkit.call import CHOICES, Call
 from venvkit.environment import Environment
 from venvkit.errors import UsageError, VenvkitError
 from venvkit.events import Observer
-from venvkit.masking import mask
 from venvkit.spec.model import ModelSpec
 from venvkit.store.check import changed_distributions
 from venvkit.store.disk import near_cache
@@ -31,22 +27,6 @@ from venvkit.store.layout import RECEIPT, Layout
 from venvkit.warm import read_entry
 
 _ASIDE = "venvkit-spoilt.json"
-_SECRET = re.compile(r"token|key|secret|passw|auth|credential", re.IGNORECASE)
-
-
-def recorded_call(call: Call) -> Mapping[str, Any] | None:
-    """Return what repeats a call, for the index; None when it holds a secret, or cannot be written down."""
-    choices = {name: value for name, value in call.choices.items() if value != CHOICES[name] and name != "upgrade"}
-    spec = call.spec
-    by_path = isinstance(spec, (str, os.PathLike))
-    asked = {"path": str(Path(spec).absolute())} if by_path else {"spec": msgspec.to_builtins(spec)}  # type: ignore[arg-type]
-    try:
-        text = json.dumps({**asked, "choices": msgspec.to_builtins(choices)})
-    except (TypeError, ValueError):
-        return None
-    recorded: dict[str, Any] = json.loads(text)
-    secret = any(_SECRET.search(name) for name in call.choices["variables"])
-    return None if secret or mask(text) != text else recorded
 
 
 def repair(layout: Layout, entry: Entry, observer: Observer) -> Environment:
@@ -59,14 +39,14 @@ def repair(layout: Layout, entry: Entry, observer: Observer) -> Environment:
     from venvkit.api import ensure_env
 
     call = next(_calls(layout, entry), None)
-    if call is None or ("path" in call and not Path(call["path"]).exists()):
+    if call is None or ("path" in call and not Path(call["path"]).exists()) or Path(call.get("name", "")).is_file():
         raise UsageError(
             f"what {entry.model} was built for is not known any more",
             code="repair-unknown",
             where=str(entry.path),
             remedy="`venvkit build` makes a new environment from the spec",
         )
-    spec = call["path"] if "path" in call else msgspec.convert(call["spec"], ModelSpec)
+    spec = call.get("path") or call.get("name") or msgspec.convert(call["spec"], ModelSpec)
     _clean_cache(layout, entry)
     with _condemned(entry.environment):
         return ensure_env(spec, enable=True, observer=observer, **call["choices"])

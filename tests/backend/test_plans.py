@@ -180,6 +180,22 @@ def test_a_local_source_that_changed_spoils_the_plan(tmp_path: Path, form: str) 
     assert plans.get("0" * 64) is None
 
 
+@pytest.mark.parametrize("place", ["wheels", "wheels/project", "tree"])
+def test_a_file_that_was_written_over_spoils_the_plan(tmp_path: Path, place: str) -> None:
+    plans, file = Plans(tmp_path / "plans"), tmp_path / place / "tool-1.0-py3-none-any.whl"
+    if place == "tree":
+        file = tmp_path / place / "src" / "tool" / "version.py"
+        file.parent.mkdir(parents=True)
+        (tmp_path / place / "pyproject.toml").write_text("")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("one")
+    time.sleep(0.1)
+    plans.put("0" * 64, NOTHING, [(tmp_path / place.partition("/")[0]).as_uri()], began=time.time())
+    assert plans.get("0" * 64) == NOTHING
+    file.write_text("two")
+    assert plans.get("0" * 64) is None
+
+
 def test_what_changed_while_it_was_planned_is_not_kept(tmp_path: Path) -> None:
     plans, began = Plans(tmp_path / "plans"), time.time()
     (tmp_path / "wheels").mkdir()
@@ -202,3 +218,25 @@ def test_a_plan_can_be_let_go(tmp_path: Path) -> None:
     plans.forget("0" * 64)
     plans.forget("0" * 64)
     assert plans.get("0" * 64) is None
+
+
+def test_a_uv_that_was_found_is_found_again_without_a_process(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    real = Runner.run
+
+    def run(self: Runner, argv: list[str], **options: object) -> object:
+        asked.extend(argv[1:] if argv[1:] == ["--version"] else [])
+        return real(self, argv, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runner, "run", run)
+    for number in range(2):
+        monkeypatch.setattr("venvkit.backend.uv._versions", {})
+        ask(f"m{number}")
+    assert len(asked) == 1
+    for kept in (tmp_path / "cache" / "venvkit" / "uv").iterdir():
+        kept.write_text(kept.read_text().replace("/uv", "/no-such-uv"))
+    monkeypatch.setattr("venvkit.backend.uv._versions", {})
+    ask("m2", upgrade=True)
+    assert len(asked) == 2

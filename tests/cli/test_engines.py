@@ -135,6 +135,16 @@ def test_the_special_cases_of_an_engine(invoke: Invoke, engine: str, rules: list
     assert [rule["name"] for rule in found(invoke, engine)["rules"]] == rules
 
 
+def test_a_rule_for_an_engine_that_nobody_knows_is_told(invoke: Invoke, home: Path) -> None:
+    path = home / "venvkit" / "engines.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[rules.r]\nengines = ["vllmm", "VLLM"]\npackages = ["more"]\n', encoding="utf-8")
+    rule = named(found(invoke)["rules"], "r")
+    assert (rule["engines"], rule["unknown_engines"]) == (["vllmm", "vllm"], ["vllmm"])
+    for args in ((), ("vllm",)):
+        assert "vllmm (no engine is called that) or vllm" in " ".join(invoke("engines", *args).stdout.split())
+
+
 @pytest.mark.parametrize(("name", "remedy"), [("vlm", "vllm"), ("zzzz", "known are diffusers, llama.cpp, mlx")])
 def test_an_engine_that_nobody_knows(invoke: Invoke, name: str, remedy: str) -> None:
     done = invoke("engines", name, "--json")

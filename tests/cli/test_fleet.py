@@ -122,7 +122,8 @@ def test_build_all_ends_with_the_gravest_failure(invoke: Invoke, whole: Shelf, i
     assert found["error"]["code"] == "no-solution"
     assert found["error"]["message"].startswith("4 of 11 models have no environment; the gravest: ")
     data = found["data"]
-    assert list(data) == ["environments", "passed_over", "totals"]
+    assert list(data) == ["environments", "passed_over", "faults", "totals"]
+    assert data["faults"][0].startswith(str(whole.folder / "broken.json"))
     assert all(list(one) == BUILT for one in data["environments"])
     assert data["totals"]["environments"] == 4
     assert all(os.access(one["interpreter"], os.X_OK) for one in data["environments"] if one["state"] != "failed")
@@ -135,7 +136,8 @@ def test_build_all_ends_with_the_gravest_failure(invoke: Invoke, whole: Shelf, i
     assert "-r /etc/passwd" in page.stdout
     assert "error[source-unreachable]: 5 of 12 models" in page.stderr
     some = invoke("build", "--all", "--specs", whole.folder, "--type", "embedding", "--json")
-    assert (some.exit_code, document(some.stdout)["data"]["totals"]["states"]) == (0, {"ready": 2})
+    assert (some.exit_code, document(some.stdout)["data"]["totals"]["states"]) == (2, {"ready": 2})
+    assert document(some.stdout)["error"]["code"] == "spec-unread"
 
 
 def test_several_models_are_built_as_each_alone(invoke: Invoke, shelf: Shelf) -> None:
@@ -158,6 +160,8 @@ def test_several_models_are_built_as_each_alone(invoke: Invoke, shelf: Shelf) ->
         (["plan", "x.json", "--all"], "usage"),
         (["plan", "x.json", "--jobs", "2"], "usage"),
         (["plan", "x.json", "--refresh"], "usage"),
+        (["plan", "x.json", "--sources", "--explain"], "usage"),
+        (["plan", "--all", "--sources"], "usage"),
         (["plan", "--all", "--jobs", "0"], "usage"),
         (["plan", "--all", "--variant", "2"], "options-unused"),
         (["plan", "--all", "--engine", "vlllm"], "engine-unknown"),
@@ -180,6 +184,29 @@ def test_what_cannot_be_asked(invoke: Invoke, shelf: Shelf, home: Path, args: li
     assert found["data"] is None
     assert found["error"]["code"] == code or code is None
     assert not home.exists()
+
+
+def test_the_sources_of_all_are_refused_in_their_own_words(invoke: Invoke) -> None:
+    assert "--sources is for one model" in invoke("plan", "--all", "--sources").stderr
+
+
+@pytest.mark.parametrize("command", ["plan", "build"])
+def test_a_file_that_cannot_be_read_hides_no_typing_error(invoke: Invoke, shelf: Shelf, command: str) -> None:
+    shelf.put("plain.json", ("plain", ["tool"]))
+    (shelf.folder / "cut.json").write_text('{"model_name": "b", "virtualenv"', encoding="utf-8")
+    done = invoke(command, "--all", "--specs", shelf.folder, "--type", "embeding", "--json")
+    error = document(done.stdout)["error"]
+    assert (done.exit_code, error["code"]) == (2, "fleet-empty")
+    assert "cut.json" in error["details"][0]
+
+
+def test_a_file_that_cannot_be_read_is_told_by_a_build_of_all(invoke: Invoke, shelf: Shelf) -> None:
+    shelf.put("plain.json", ("plain", ["tool"]))
+    (shelf.folder / "cut.json").write_text('{"model_name": "b", "virtualenv"', encoding="utf-8")
+    done = invoke("build", "--all", "--specs", shelf.folder)
+    assert done.exit_code == 2
+    assert "files that could not be read" in done.stdout
+    assert "error[spec-unread]: 1 file could not be read" in done.stderr
 
 
 def test_a_switched_off_fleet_is_planned_with_a_warning(invoke: Invoke, shelf: Shelf) -> None:

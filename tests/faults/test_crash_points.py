@@ -17,8 +17,8 @@ from venvkit.store.remove import remove_entry
 BUILD = (
     "request-locked", "planned", "build-number", "build-lease", "build-created", "build-hook", "build-installed",
     "build-verified", "receipt-written", "receipt-replaced", "build-sealed", "obtained", "config-written",
-    "config-replaced", "mark-written", "mark-replaced", "shell-attempt", "shell-made", "shell-mark", "shell-scripts",
-    "pointer-written", "pointer-replaced", "shell-pointed", "pointed", "index-written", "index-replaced", "recorded",
+    "config-replaced", "pointer-written", "pointer-replaced", "mark-written", "mark-replaced", "shell-attempt",
+    "shell-made", "pointed", "index-written", "index-replaced", "recorded",
 )  # fmt: skip
 UPGRADE = (
     "build-created", "build-installed", "build-sealed", "obtained", "mark-written", "mark-replaced", "shell-mark",

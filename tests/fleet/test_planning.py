@@ -347,3 +347,111 @@ def test_a_slow_source_holds_up_nobody_else(shelf: Shelf, fleet: Fleet, index: H
     thread.join()
     assert not held_up
     assert [row.answer.status for row in survey.rows] == ["planned"]
+
+
+@pytest.mark.parametrize("change", ["overwritten", "variable", "uv-toml", "direct", "missing", "index"])
+def test_a_local_source_that_changed_is_asked_again(
+    shelf: Shelf, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    other = Wheelhouse(tmp_path / "other wheels")
+    wheel = other.add("lone", "1.0")
+    packages, links = ["lone"], [str(other.path)] if change == "overwritten" else []
+    if change == "variable":
+        monkeypatch.setenv("UV_FIND_LINKS", str(other.path))
+    elif change == "uv-toml":
+        (tmp_path / "uv.toml").write_text('find-links = ["other wheels"]\n', encoding="utf-8")
+        monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    elif change in ("direct", "missing"):
+        packages = [f"lone @ {wheel.as_uri()}"]
+    elif change == "index":
+        project = tmp_path / "index" / "lone"
+        project.mkdir(parents=True)
+        (project / "index.html").write_text(f'<a href="{wheel.as_uri()}">{wheel.name}</a>', encoding="utf-8")
+        monkeypatch.setenv("UV_INDEX", project.parent.as_uri())
+    shelf.put("m.json", ("m", packages), find_links=[shelf.wheelhouse.url, *links])
+    if change == "missing":
+        kept_aside = wheel.rename(tmp_path / "aside")
+        assert fleet.plan().rows[0].answer.plan is None
+        kept_aside.rename(wheel)
+        assert fleet.plan().rows[0].answer.plan is not None
+        return
+    assert fleet.plan().rows[0].answer.plan is not None
+    assert fleet.plan().rows[0].cached
+    if change in ("overwritten", "direct"):
+        other.add("lone", "1.0", requires=["extra"])
+    else:
+        newer = other.add("lone", "2.0")
+        if change == "index":
+            (project / "index.html").write_text(f'<a href="{newer.as_uri()}">{newer.name}</a>', encoding="utf-8")
+    (row,) = fleet.plan().rows
+    assert not row.cached
+    plan = row.answer.plan
+    assert plan is not None
+    expected = [("extra", "1.0"), ("lone", "1.0")] if change in ("overwritten", "direct") else [("lone", "2.0")]
+    assert [(item.name, item.version) for item in plan.install] == expected
+
+
+def test_one_spoilt_byte_of_the_cache_is_no_answer(shelf: Shelf, fleet: Fleet, tmp_path: Path) -> None:
+    shelf.put("plain.json", ("plain", ["extra"]))
+    fleet.plan()
+    (path,) = kept(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"extra", b"ex\xffra"))
+    (row,) = fleet.plan().rows
+    assert (row.cached, row.answer.status) == (False, "planned")
+
+
+@pytest.mark.parametrize("broken", ["_load", "spec_engines", "put"])
+def test_whatever_one_spec_meets_stops_no_other(
+    shelf: Shelf, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    from venvkit.fleet import cache, expand
+
+    shelf.put("some.json", ("odd", ["tool"]), ("plain", ["extra"]))
+    if broken == "put":
+        monkeypatch.setattr(cache.Answers, "put", lambda *_: 1 / 0)
+        assert [row.answer.status for row in fleet.plan().rows] == ["planned", "planned"]
+        return
+    real = getattr(expand, broken)
+
+    def fall(one: object, *rest: object) -> object:
+        if getattr(one, "name", "") == "odd":
+            raise LookupError("odd")
+        return real(one, *rest)
+
+    monkeypatch.setattr(expand, broken, fall)
+    survey = fleet.plan()
+    odd = by_name(survey, "odd").answer
+    assert (odd.status, odd.trouble and odd.trouble.code) == ("failed", "unexpected")
+    assert by_name(survey, "plain").answer.status == "planned"
+
+
+def test_an_optional_index_that_is_away_is_waited_for_once(
+    shelf: Shelf, fleet: Fleet, index: HttpIndex, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("one", "two", "three", "four")
+    for name in names:
+        shelf.wheelhouse.add(name, "1.0")
+    far = [(name, [f'{name} ; #engine# == "far"']) for name in names]
+    shelf.put("some.json", *far, ("none", ['missing ; #engine# == "far"']))
+    data = home / "venvkit" / "engines.toml"
+    data.parent.mkdir(parents=True)
+    url = f"{index.url}/"
+    data.write_text(f'[engines.far]\nextra_index_urls = ["{url}"]\noptional_index_urls = ["{url}"]\n', encoding="utf-8")
+    index.stop()
+    seen: list[str] = []
+    from venvkit.backend import resolver
+
+    lost_index = resolver.UvResolver._lost_index
+
+    def noted(self: resolver.UvResolver, *args: object) -> str | None:
+        found = lost_index(self, *args)  # type: ignore[arg-type]
+        seen.extend([found] if found else [])
+        return found
+
+    monkeypatch.setattr(resolver.UvResolver, "_lost_index", noted)
+    survey = fleet.plan(jobs=1)
+    assert len(seen) == 1
+    answers = {row.model.name: row.answer for row in survey.rows}
+    assert [answers[name].status for name in names] == ["planned"] * 4
+    assert all(answers[name].makeshift and answers[name].warnings for name in names)
+    assert answers["none"].status == "source-unreachable"

@@ -198,7 +198,7 @@ def test_a_spoilt_cache_is_taken_again(take: Take, runner: Runner, tmp_path: Pat
 def test_a_cache_of_another_schema_is_taken_again(take: Take, runner: Runner, tmp_path: Path) -> None:
     take()
     (kept,) = (tmp_path / "cache").iterdir()
-    kept.write_text(json.dumps({**json.loads(kept.read_text()), "schema": 2}))
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "schema": 99}))
     take()
     assert len(runner.spawned) == 1
 
@@ -234,8 +234,8 @@ def test_a_host_that_changes_while_it_is_read_is_read_again(
 ) -> None:
     real, calls = module.scan, []
 
-    def scan(site_dirs: tuple[str, ...]) -> object:
-        result = real(site_dirs)
+    def scan(site_dirs: tuple[str, ...], **known: object) -> object:
+        result = real(site_dirs, **known)
         calls.append(len(result[0]))
         if len(calls) == 1:
             put(site_dir, "late", "1.0")
@@ -246,15 +246,36 @@ def test_a_host_that_changes_while_it_is_read_is_read_again(
     assert len(runner.spawned) == len(calls) == 2
 
 
+def test_what_was_read_while_the_interpreter_started_is_read_again_when_it_changed_since(
+    take: Take, runner: Runner, site_dir: Path, put: PutDistribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = module.read_ahead, []
+    old = put(site_dir, "tool", "1.0")
+
+    def read_ahead(site_dirs: list[str]) -> object:
+        # Whatever the fixture's interpreter is, its distributions lie there.
+        result = real([str(site_dir)])
+        calls.append(sorted(item.version for item in result.values()))
+        if len(calls) == 1:
+            (old / "METADATA").write_text("Metadata-Version: 2.1\nName: tool\nVersion: 3.0\n")
+            put(site_dir, "other", "1.0")
+        return result
+
+    monkeypatch.setattr(module, "read_ahead", read_ahead)
+    assert take().versions() == {"tool": "3.0", "other": "1.0"}
+    assert len(runner.spawned) == len(calls) == 2
+    assert calls[0] == ["1.0"]
+
+
 def test_a_host_that_never_stands_still_is_answered_but_not_kept(
     take: Take, runner: Runner, site_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = module.scan
 
-    def scan(site_dirs: tuple[str, ...]) -> object:
+    def scan(site_dirs: tuple[str, ...], **known: object) -> object:
         time.sleep(0.01)
         os.utime(site_dir)
-        return real(site_dirs)
+        return real(site_dirs, **known)
 
     monkeypatch.setattr(module, "scan", scan)
     assert take().versions() == {}

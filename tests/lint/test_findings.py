@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,7 @@ FIRST, SECOND = "packages[0]", "packages[1]"
         (['six ; #engine# == "vlm"', 'tqdm ; #engine# == "VLM"'], {}, [("engine-unknown", FIRST)]),
         # conditions that decide nothing
         ([f"six ; {VLLM} and {SGLANG}"], {}, [("marker-false", FIRST)]),
+        (['six ; #engine# == ""'], {}, [("marker-false", FIRST)]),
         (['six ; sys_platform == "macos"'], {}, [("marker-false", FIRST)]),
         (['six ; sys_platform == "darwin" and platform_machine == "aarch64"'], {}, [("marker-false", FIRST)]),
         (['six ; extra == "gpu"'], {}, [("marker-false", FIRST)]),
@@ -330,3 +332,56 @@ def test_secrets_of_a_spec_are_not_told(spec_file: Write, engines: EngineTable) 
     (found,) = lint([str(path)], engines=engines).findings
     assert found.code == "requirement-transport"
     assert "secret" not in json.dumps([found.what, found.remedy])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'six ; python_version >= "{"9" * 5000}"',
+        f'six ; #model_src# < "{"9" * 5000}"',
+        f'six ; cuda_version >= "{"9" * 5000}"',
+        f"six=={'9' * 5000}",
+    ],
+)
+def test_a_number_that_cannot_be_read_hides_nothing(check: Check, line: str) -> None:
+    assert ("specifier-empty", SECOND) in pairs(check([line, "numpy<1,>2"])) or (
+        ("requirement-invalid", FIRST) in pairs(check([line]))
+    )
+
+
+def test_a_spec_too_odd_to_be_looked_over_hides_nothing_of_the_others(
+    spec_file: Write, engines: EngineTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from venvkit.lint import check as module
+
+    real = module.void_lines
+
+    def fall(subject: object, worlds: object) -> object:
+        if subject.spec.name == "odd":  # type: ignore[attr-defined]
+            raise LookupError("https://me:pass@index.example/ is odd")
+        return real(subject, worlds)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "void_lines", fall)
+    block = {"packages": ["numpy<1,>2"]}
+    path = spec_file([{"model_name": name, "virtualenv": block} for name in ("odd", "plain")])
+    found = lint([str(path)], engines=engines).findings
+    assert sorted((one.code, one.spot.index) for one in found) == [
+        ("not-checked", 0),
+        ("specifier-empty", 0),
+        ("specifier-empty", 1),
+    ]
+    assert not any("pass" in one.what for one in found)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        '#engine# == "e{}" and python_version >= "3.{}"',
+        'python_version >= "3.{}" and cuda_version != "12.{}" and platform_machine != "m{}"',
+    ],
+)
+def test_many_conditional_lines_of_one_name_take_no_time(check: Check, condition: str) -> None:
+    lines = [f"numpy<{number} ; {condition.replace('{}', str(number))}" for number in range(8, 40)]
+    started = time.monotonic()
+    check(lines)
+    assert time.monotonic() - started < 5

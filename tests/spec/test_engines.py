@@ -146,8 +146,22 @@ def test_an_optional_index_may_be_one_of_a_cuda_version(tmp_path):
 
 def test_a_public_index_stands_for_no_other_host(tmp_path):
     (public,) = load_engines([write(tmp_path, 'public_indexes = ["https://a.example"]')]).public_indexes
-    named = Sources(extra_index_urls=("https://a.example", "https://a.example/cu130", "https://a.example.of.b/x"))
-    assert with_public(named, (public,)).optional_index_urls == named.extra_index_urls[:2]
+    named = Sources(
+        extra_index_urls=(
+            "https://a.example", "https://a.example/cu130", "https://me:pw@a.example/whl/",
+            "https://a.example.of.b/x", "https://a.example@b.example/x", "https://b.example/x@a.example/",
+        )
+    )  # fmt: skip
+    assert with_public(named, (public,)).optional_index_urls == named.extra_index_urls[:3]
+
+
+def test_a_rule_may_name_an_engine_by_an_alias_of_any_file(tmp_path):
+    rule = '[rules.r]\nengines = ["Mine_Server", "mine", "nobody"]\n'
+    later = '[engines.mine]\naliases = ["mine-server"]\n'
+    table = load_engines([write(tmp_path, rule), write(tmp_path, later, "later.toml")])
+    (found,) = table.rules
+    assert found.engines == ("mine", "nobody")
+    assert found.concerns("m", table.find("mine-server").name, ())
 
 
 def test_the_example_of_the_documentation_is_sound(tmp_path):

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from venvkit.canonical import digest
+from venvkit.frozen import dataclass
 from venvkit.plan.values import Description, Pin
 
 _KEEP_S = 86_400.0
@@ -39,7 +39,7 @@ class Descriptions:
             if time.time() - path.stat().st_mtime > _KEEP_S:
                 return None
             return msgspec.json.decode(path.read_bytes(), type=Description)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, ValueError):  # msgspec's errors, and text that is no UTF-8
             return None
 
     def put(self, pin: Pin, description: Description) -> None:

@@ -15,7 +15,7 @@ import threading
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,6 +25,7 @@ from venvkit.backend.pylock import LockedFile
 from venvkit.backend.rangefile import NoRanges, RangeFile
 from venvkit.canonical import digest
 from venvkit.errors import CancelledError
+from venvkit.frozen import dataclass
 from venvkit.spec.request import Sources
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from venvkit.backend.pipfailure import lost_sources
 from venvkit.backend.process import Completed, Runner
 from venvkit.backend.uv import MIRROR_MARK
 from venvkit.errors import MachineError, SourceError, UsageError
+from venvkit.frozen import dataclass
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 

@@ -12,11 +12,11 @@ import locale
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from venvkit.backend.uvconfig import read_uv_config
 from venvkit.errors import UsageError
+from venvkit.frozen import dataclass
 from venvkit.masking import mask
 from venvkit.spec.sources import Sources
 from venvkit.spec.statements import Kind, Statement

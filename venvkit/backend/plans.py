@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from venvkit.backend.localsources import local_paths, look_at, names_checkout
 from venvkit.frozen import dataclass
 from venvkit.host import cachefile
-from venvkit.host.watch import Watch, changed, stat_watch
 from venvkit.plan.values import Plan
 
 KEEP_S = 600.0
-# A folder that was changed this recently may be changed again without its time telling.
+# What was changed this recently may be changed again without its time telling.
 _TICK_S = 0.05
-_SCHEMA = 1
-# A folder of wheels has none; an index in a folder has one for each project.
-_MOST_FOLDERS = 200
-_LOCAL = re.compile(r"file:(?://)?(/[^\s\"',#]*)|(?:^|(?<=[\s\"'=]))(/[^\s\"',]*)")
-_CHECKOUT = re.compile(r"\b(?:git|hg|bzr|svn)\+")
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The form of a kept plan; `watches` are of the local sources that it was made from, the file's time tells when."""
+    """The form of a kept plan: the local sources that it was made from, and how they were; the file tells when."""
 
     schema: int
-    watches: tuple[Watch, ...]
+    paths: tuple[str, ...]
+    looked: str
     plan: Plan
 
 
@@ -55,9 +51,10 @@ class Plans:
         except OSError:
             return None
         kept = cachefile.load(place, _Kept) if 0 <= age <= KEEP_S else None
-        if kept is None or kept.schema != _SCHEMA or changed(kept.watches) is not None:
+        if kept is None or kept.schema != _SCHEMA:
             return None
-        return kept.plan
+        look = look_at(kept.paths)
+        return kept.plan if look is not None and look.digest == kept.looked else None
 
     def put(self, digest: str, plan: Plan, sources: Iterable[str], *, began: float) -> None:
         """Keep a plan, unless what it came from can change unseen.
@@ -66,11 +63,12 @@ class Plans:
             sources: Every text that names a source: addresses, folders, requirement lines, variables.
             began: When planning began, in seconds since the epoch: what is younger may have been missed.
         """
-        watches = _watches(tuple(sources))
-        late = (began - _TICK_S) * 1e9
-        if watches is None or any(int(watch[2] or 0) >= late for watch in watches if len(watch) > 2):
+        texts = tuple(sources)
+        paths = local_paths(texts)
+        look = None if names_checkout(texts) else look_at(paths)
+        if look is None or look.newest >= (began - _TICK_S) * 1e9:
             return
-        place, kept = self._place(digest), _Kept(_SCHEMA, tuple(watches), plan)
+        place, kept = self._place(digest), _Kept(_SCHEMA, paths, look.digest, plan)
         # To replace a file costs as much as all the rest of a plan that changes nothing.
         if cachefile.load(place, _Kept) != kept and not cachefile.store(place, kept):
             return
@@ -83,26 +81,3 @@ class Plans:
 
     def _place(self, digest: str) -> Path:
         return self.folder / f"{digest[:32]}.json"
-
-
-def _watches(texts: tuple[str, ...]) -> list[Watch] | None:
-    """Return what shows a change of local sources; None where nothing would."""
-    watches: list[Watch] = []
-    for text in texts:
-        if _CHECKOUT.search(text):
-            return None
-        for match in _LOCAL.finditer(text):
-            path = match[1] or match[2]
-            folders = _folders(path)
-            if len(folders) > _MOST_FOLDERS:
-                return None
-            watches += map(stat_watch, (path, *folders))
-    return watches
-
-
-def _folders(path: str) -> list[str]:
-    try:
-        with os.scandir(path) as entries:
-            return sorted(entry.path for entry in entries if entry.is_dir())
-    except OSError:
-        return []

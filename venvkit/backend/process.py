@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from venvkit.errors import CancelledError, MachineError
+from venvkit.frozen import dataclass
 from venvkit.masking import mask
 
 _POLL_S = 0.1
@@ -83,7 +84,7 @@ class Runner:
             env: The child's whole environment; None passes ours on.
             cwd: Working directory; callers name a neutral one for tools that read configuration from it.
             timeout: Deadline in seconds, else the runner's.
-            keep_fds: Descriptors the child inherits (a lock that must outlive us when we are killed).
+            keep_fds: Descriptors the child inherits (a lock that must outlive us).
             die_with_parent: On Linux, the kernel kills the child when the thread that started it ends.
             stdin: A descriptor that the child reads; by default there is nothing to read.
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from venvkit.backend.process import Completed
 from venvkit.errors import SourceError
 from venvkit.masking import mask
-from venvkit.spec.sources import Sources
+from venvkit.spec.sources import Sources, is_public
 
 _LOG = "uv_client::cached_client=trace"
 _LOGGED = re.compile(r"\s*(?:TRACE|DEBUG|INFO) ")
@@ -40,7 +40,7 @@ def heard(done: Completed, sources: Sources) -> tuple[Completed, SourceError | N
         # A project's page ends with a slash, and a file, which uv may do without, does not.
         if answer is None or not urlsplit(answer["url"]).path.endswith("/"):
             continue
-        if answer[1] == "403" and answer["url"].startswith(sources.public_indexes):
+        if answer[1] == "403" and is_public(answer["url"], sources.public_indexes):
             continue
         return quiet, refusal(mask(f"{answer[1]} for {answer['url']}"))
     return quiet, None

@@ -6,15 +6,26 @@ Files and not arguments: an argument list is public in /proc, and addresses may 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from packaging.utils import NormalizedName, canonicalize_name
+
 from venvkit.errors import SpecError
+from venvkit.frozen import dataclass
 from venvkit.plan.requires import required_name
 from venvkit.plan.values import Question
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+_PROJECT = "pyproject.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,7 @@ class RequestFiles:
         text += "".join(f'{name} = {{ index = "pinned-{number}" }}\n' for name, number in tied.items())
         for number, url in enumerate(urls):
             text += f'[[tool.uv.index]]\nname = "pinned-{number}"\nurl = {json.dumps(url)}\nexplicit = true\n'
-        return self.write("pyproject.toml", [text])
+        return self.write(_PROJECT, [text])
 
     def _list(self, flag: str, lines: tuple[str, ...]) -> list[str]:
         return self._flags(flag, [self.write(f"{flag.strip('-')}.txt", lines)]) if lines else []
@@ -84,7 +95,7 @@ class RequestFiles:
             SpecError: A line holds `${NAME}`, which an installer would replace by a variable of our environment
                 (`requirement-variable`): a stranger's address could carry a secret away.
         """
-        text = "".join(f"{line}\n" for line in lines)
+        text = "\n".join([*lines, ""])
         if "${" in text:
             raise SpecError(
                 "a requirement or address holds `${`",
@@ -95,3 +106,10 @@ class RequestFiles:
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def tied_packages(arguments: Sequence[str]) -> frozenset[NormalizedName]:
+    """Return the packages that a request, given as uv's arguments, ties to one index each."""
+    projects = (Path(one) for one in arguments if Path(one).name == _PROJECT)
+    documents = (tomllib.loads(project.read_text(encoding="utf-8")) for project in projects)
+    return frozenset(canonicalize_name(name) for one in documents for name in one["tool"]["uv"]["sources"])

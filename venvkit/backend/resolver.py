@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from venvkit.backend.descriptions import Descriptions
 from venvkit.backend.mirror import Mirrors
 from venvkit.backend.process import Completed
 from venvkit.backend.requestfiles import RequestFiles
+from venvkit.backend.scratch import scratch_folder
 from venvkit.backend.uv import Uv, failure
 from venvkit.errors import SourceError, VenvkitError
 from venvkit.events import Observer, Warned, ignore
@@ -27,7 +27,8 @@ from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 
 if TYPE_CHECKING:
-    from venvkit.backend.metadata import MetadataReader
+    from venvkit.backend.metadata import MetadataReader, Requires
+    from venvkit.backend.pylock import LockedFile
 
 _DIRECT = re.compile(r" \+ (?P<name>\S+) @ (?P<url>\S+)")
 
@@ -112,6 +113,9 @@ class UvResolver:
 
         files = {file.name: file for file in read_pylock(done.stdout)}
         contents = self.reader().read(files.values())
+        self._tell_unread(
+            sorted(str(pin) for pin in pins if pin.name in files and _is_blank(files[pin.name], contents))
+        )
         missing = [str(pin) for pin in pins if pin.name not in files]
         if missing:
             raise VenvkitError("uv's lock lacks what it was asked for", code="uv-answer", details=tuple(missing))
@@ -128,13 +132,23 @@ class UvResolver:
             )
             self.descriptions.put(pin, self._known[pin])
 
+    def _tell_unread(self, pins: Sequence[str]) -> None:
+        if pins:
+            self.observer(
+                Warned(
+                    "metadata-unread",
+                    f"the metadata of {', '.join(pins)} cannot be read from its source: what it requires of the host "
+                    "is proved only after the install",
+                )
+            )
+
     def _run(
         self, arguments: Callable[[RequestFiles], list[str]], meanwhile: Callable[[], None] | None = None
     ) -> Completed:
         """Run uv; an optional index that cannot be reached is dropped, since uv takes any for fatal."""
         uv = replace(self.uv, runner=replace(self.uv.runner, on_start=meanwhile)) if meanwhile else self.uv
         while True:
-            with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
+            with scratch_folder() as folder:
                 files = RequestFiles(Path(folder), self.sources, self.levers)
                 done, refused = uv.ask(arguments(files), self.sources)
             if refused is not None:
@@ -167,6 +181,11 @@ class UvResolver:
             parsed = parse_requires(line)
             if parsed is not None and parsed.url:
                 self._urls[canonicalize_name(parsed.name)] = parsed.url
+
+
+def _is_blank(file: LockedFile, contents: Mapping[LockedFile, Requires | None]) -> bool:
+    """Tell whether a wheel, which always says what it requires, could not be read."""
+    return file.kind == "wheel" and contents[file] is None
 
 
 def _bare(text: str) -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
+from venvkit import __version__
 from venvkit.backend.descriptions import Descriptions
 from venvkit.backend.mirror import Mirrors
 from venvkit.backend.process import Runner
 from venvkit.backend.resolver import UvResolver
-from venvkit.backend.uv import Uv, find_uv
+from venvkit.backend.uv import Uv, find_uv, is_known
+from venvkit.beside import Beside
 from venvkit.call import Call
 from venvkit.canonical import digest
 from venvkit.events import Observer
+from venvkit.frozen import dataclass
+from venvkit.host import cachefile
 from venvkit.host.probe import find_host_python, find_python
 from venvkit.host.snapshot import HostSnapshot
+from venvkit.host.watch import Watch, changed, stat_watch
 from venvkit.settings import key_environ
 from venvkit.spec.request import Request, Sources
 
@@ -38,7 +46,46 @@ def find_tool(call: Call, runner: Runner, cache: Path) -> Tool:
         from venvkit.backend.pip import Pip
 
         return Pip(cache / "pip", runner, call.environ, attempts, offline)
-    return find_uv(runner, call.environ, attempts=attempts, offline=offline)
+    first = not is_known()
+    known = _recall_uv(call, cache) if first else None
+    if known is not None:
+        return Uv(known.path, known.version, runner, call.environ, attempts, offline)
+    found = find_uv(runner, call.environ, attempts=attempts, offline=offline)
+    if first:
+        cachefile.store(_uv_place(call, cache), _FoundUv(found.path, found.version, tuple(_uv_watches(found.path))))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundUv:
+    """The form in which a uv that was found is kept: to find it and ask for its version takes 25 ms of a process."""
+
+    path: str
+    version: str
+    watches: tuple[Watch, ...]
+
+
+def _recall_uv(call: Call, cache: Path) -> _FoundUv | None:
+    """Return the uv that another process found where this one would look, while nothing has changed there."""
+    kept = cachefile.load(_uv_place(call, cache), _FoundUv)
+    return kept if kept is not None and changed(kept.watches) is None else None
+
+
+def _uv_place(call: Call, cache: Path) -> Path:
+    where = [sys.prefix, sys.base_prefix, call.environ.get("UV"), call.environ.get("PATH"), __version__]
+    return cache / "uv" / f"{digest(where)[:32]}.json"
+
+
+def _uv_watches(path: str) -> Iterator[Watch]:
+    """Yield what shows that another uv would be found: the binary, and the folder where one would be bundled."""
+    return map(stat_watch, (path, os.path.join(sys.prefix, "bin")))  # noqa: PTH118
+
+
+def find_tool_ahead(call: Call, runner: Runner, cache: Path) -> Callable[[], Tool]:
+    """Begin to find the tool beside other work, where that takes a process; return what tells it, as `find_tool`."""
+    if is_known() or _recall_uv(call, cache) is not None:
+        return lambda: find_tool(call, runner, cache)
+    return Beside(lambda: find_tool(call, runner, cache)).result
 
 
 def backend_name(tool: Tool) -> Literal["uv", "pip"]:

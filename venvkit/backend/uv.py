@@ -1,25 +1,28 @@
-"""uv: where it is, which environment it runs in, and what its failures mean."""
+"""uv: where it is, and which environment it runs in."""
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from venvkit.backend.process import Completed, Runner
-from venvkit.backend.refusals import heard, listening, refusal
-from venvkit.backend.uvconfig import trusted_bundle
-from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
-from venvkit.masking import mask
-from venvkit.plan.resolver import Unsolvable
+from venvkit.backend.refusals import heard, listening
+from venvkit.backend.requestfiles import tied_packages
+from venvkit.backend.scratch import scratch_folder
+from venvkit.backend.uvconfig import read_uv_config, trusted_bundle
+from venvkit.backend.uvfailure import failure
+from venvkit.backend.uvindexes import fence, forgiving
+from venvkit.errors import MachineError, SourceError, UsageError
+from venvkit.frozen import dataclass
 from venvkit.spec.request import Sources
+
+__all__ = ["MINIMUM", "MIRROR_MARK", "Uv", "failure", "find_uv", "is_known"]
 
 MINIMUM = Version("0.13")
 # A tree that carries this file is only ever planned against: uv uninstalls by RECORD, and a mirror's must stay whole.
@@ -29,21 +32,9 @@ _MISLEADING = (
     "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT",
     "UV_PROJECT_ENVIRONMENT", "UV_WORKING_DIRECTORY", "UV_WORKING_DIR", "UV_BREAK_SYSTEM_PACKAGES", "UV_VENV_CLEAR",
 )  # fmt: skip
-# uv looks for uv.toml and pyproject.toml in the folder that it runs in and in all above it, and in /tmp anybody may
-# have put one. A workspace of our own ends that search.
-_FENCE = "[tool.uv.workspace]\n"
+# What would make uv overlook the index that a package is tied to.
+_UNTYING = ("UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE")
 _OWN_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-_UNREACHABLE = re.compile(
-    r"error sending request|dns error|connection refused|connect error|timed out|failed to fetch|could not connect"
-    r"|distribution not found at|failed to download|git operation failed|network is unreachable|certificate",
-    re.IGNORECASE,
-)
-_DISK = re.compile(r"No space left on device|Disk quota exceeded|os error (?:5|13|28|30|122)\b")
-_REFUSED = re.compile(r"\b(401 Unauthorized|403 Forbidden|Hash mismatch)", re.IGNORECASE)
-_MALFORMED = re.compile(
-    r"invalid value .* for '--|unsupported (?:archive|file) (?:type|extension)|supported file extension", re.IGNORECASE
-)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +65,23 @@ class Uv:
 
         Raises:
             ValueError: The command would write into a planning mirror.
+            UsageError: A uv.toml says to overlook the index of a package that is tied to one (`uv-no-sources`).
         """
-        return self._run(args, self._child_environ(sources), keep_fds)
+        return self._run(args, self._child_environ(sources, args), sources, keep_fds)
 
     def ask(self, args: Sequence[str], sources: Sources) -> tuple[Completed, SourceError | None]:
         """Run `uv ARGS` as `run` does; return it, and the refusal of an index that uv itself would pass over."""
-        return heard(self._run(args, listening(self._child_environ(sources))), sources)
+        return heard(self._run(args, listening(self._child_environ(sources, args)), sources), sources)
 
-    def _run(self, args: Sequence[str], env: dict[str, str], keep_fds: Sequence[int] = ()) -> Completed:
+    def _run(
+        self, args: Sequence[str], env: Mapping[str, str], sources: Sources | None, keep_fds: Sequence[int] = ()
+    ) -> Completed:
         _guard_mirror(args)
         flags = ["--offline"] if self.offline else []
-        with tempfile.TemporaryDirectory(prefix="venvkit-") as neutral:
-            Path(neutral, "pyproject.toml").write_text(_FENCE, encoding="utf-8")
+        with scratch_folder() as neutral:
+            if sources is not None:
+                env = forgiving(env, sources, Path(neutral))
+            fence(Path(neutral))
             return self.runner.run(
                 [self.path, *args, *flags],
                 env=env,
@@ -105,8 +101,11 @@ class Uv:
         if done.status != 0:
             raise failure(done)
 
-    def _child_environ(self, sources: Sources | None) -> dict[str, str]:
+    def _child_environ(self, sources: Sources | None, args: Sequence[str]) -> dict[str, str]:
         env = {name: value for name, value in self.environ.items() if name not in _MISLEADING}
+        if tied := tied_packages(args):
+            env = {name: value for name, value in env.items() if name not in _UNTYING}
+            _check_untied(tied, env)
         env.setdefault("UV_HTTP_RETRIES", str(self.attempts - 1))
         env["UV_NO_PROGRESS"] = "1"
         env["NO_COLOR"] = "1"
@@ -128,6 +127,18 @@ class Uv:
         if bundle := trusted_bundle(sources, env):
             env["SSL_CERT_FILE"] = bundle
         return env
+
+
+def _check_untied(tied: frozenset[NormalizedName], environ: Mapping[str, str]) -> None:
+    """Refuse to go on where a uv.toml has uv overlook ties: the package would come from another index, unseen."""
+    for path, names in read_uv_config(environ).no_sources:
+        if overlooked := sorted(tied if names is None else tied & names):
+            raise UsageError(
+                f"uv's configuration says to overlook the index that {', '.join(overlooked)} must come from",
+                code="uv-no-sources",
+                where=path,
+                remedy="take `no-sources` out of that file, or `sources` out of the spec, the data or the call",
+            )
 
 
 def _guard_mirror(args: Sequence[str]) -> None:
@@ -182,10 +193,20 @@ def _locate(environ: Mapping[str, str]) -> str:
     )
 
 
-@functools.cache
+_lookup = threading.Lock()
+_places: dict[Callable[[], str], str] = {}
+
+
 def _bundled(find: Callable[[], str]) -> str:
-    """Return where the bundled binary lies; to look for it takes as long as reading a spec and building its request."""
-    return os.fsdecode(find())
+    """Return where the bundled binary lies; to look for it takes as long as reading a spec and building its request.
+
+    One thread looks: what `find` asks of sysconfig fills a table at the first question, and until Python 3.12 a
+    second thread could find that table half full.
+    """
+    with _lookup:
+        if find not in _places:
+            _places[find] = os.fsdecode(find())
+        return _places[find]
 
 
 def _on_path(environ: Mapping[str, str]) -> list[str]:
@@ -193,6 +214,11 @@ def _on_path(environ: Mapping[str, str]) -> list[str]:
 
 
 _versions: dict[tuple[str, int], Version] = {}
+
+
+def is_known() -> bool:
+    """Tell whether this process has found a uv before: then it is found again without a process."""
+    return bool(_versions)
 
 
 def _probe(path: str, runner: Runner) -> Version:
@@ -205,64 +231,3 @@ def _probe(path: str, runner: Runner) -> Version:
             raise MachineError("this is not a working uv", code="uv-missing", where=path, details=done.tail(3))
         _versions[key] = Version(match.group(1))
     return _versions[key]
-
-
-def failure(done: Completed, secrets: Sequence[str] = ()) -> VenvkitError:
-    """Turn a failed uv run into the error that tells the user what it means, uv's own reason trimmed and masked."""
-    reason = _reason(mask(done.stderr, secrets))
-    text = "\n".join(reason)
-    # Before all else: what a full disk breaks is reported as a download that failed.
-    if match := _DISK.search(text):
-        return _disk_failure(match.group(0), reason)
-    if match := _REFUSED.search(text):
-        return refusal(match.group(1), reason)
-    if "No solution found" in text and "network was disabled" not in text:
-        return Unsolvable(
-            "no set of distributions satisfies the request", mentions=_mentions(done.stderr), details=reason
-        )
-    if "network was disabled" in text or _UNREACHABLE.search(text):
-        return _unreachable(text, reason)
-    if _MALFORMED.search(text):
-        return UsageError(
-            "uv does not understand what it was given",
-            code="requirement-invalid",
-            details=reason,
-            remedy="correct the value that is named",
-        )
-    if re.search(r"Failed to build|build backend|metadata-generation", text, re.IGNORECASE):
-        return MachineError(
-            "a source distribution could not be built", code="build-failed", details=reason,
-            remedy="install the compiler or headers it asks for, or pin a version that has a wheel",
-        )  # fmt: skip
-    return VenvkitError("uv failed", code="uv-failed", details=reason)
-
-
-def _unreachable(text: str, reason: tuple[str, ...]) -> SourceError:
-    remedy = "check the index address and the network, or name another source with --index-url or --find-links"
-    if "invalid peer certificate" in text:
-        remedy = (
-            "name the authority that signed it with SSL_CERT_FILE or `cert` of pip's configuration, or trust the host"
-        )
-    return SourceError("a package source cannot be reached", details=reason, remedy=remedy)
-
-
-def _disk_failure(found: str, reason: tuple[str, ...]) -> MachineError:
-    full = any(word in found for word in ("No space", "quota", "28", "122"))
-    return MachineError(
-        "there is no space left for the build" if full else "the disk refused the build",
-        code="disk-space" if full else "disk",
-        details=reason,
-        remedy="free space, for instance with `venvkit gc --cache`" if full else "look at the rights and the device",
-    )
-
-
-def _reason(stderr: str, most: int = 14) -> tuple[str, ...]:
-    """uv's reasoning without its progress lines, trimmed to what fits a screen."""
-    lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
-    start = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
-    kept = [line if len(line) <= 600 else line[:600] + " ..." for line in lines[start:]]
-    return tuple(kept[:most]) + ((f"... {len(kept) - most} more lines",) if len(kept) > most else ())
-
-
-def _mentions(text: str) -> frozenset[NormalizedName]:
-    return frozenset(canonicalize_name(word) for word in _NAME.findall(text))

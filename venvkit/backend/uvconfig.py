@@ -10,10 +10,14 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+from urllib.parse import quote
 
+from packaging.utils import NormalizedName, canonicalize_name
+
+from venvkit.frozen import dataclass
 from venvkit.spec.sources import Sources
 from venvkit.spec.statements import SPEAKERS, Kind, Statement, settled, without
 
@@ -22,8 +26,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))
-_NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*=(?=\S)")
+_Tables: TypeAlias = tuple[tuple[str, dict[str, Any]], ...]
+TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(?=\S)")
 # Variable, what it is about, and what stands between several values.
 _VARIABLES: tuple[tuple[str, Kind, str | None], ...] = (
     ("UV_INDEX", "extra-index", " "),
@@ -48,12 +53,17 @@ class UvConfig:
         system_certs: Where it is said that the machine's own certificate authorities count; empty for nowhere.
         proxies: The proxies of a uv.toml by their key there; they win over the variables.
         no_index: The file that says that no index is to be asked; empty where none does.
+        no_sources: The files that have uv overlook the index that a package is tied to, each with the packages,
+            or None for all.
+        users: Addresses that variables (`UV_INDEX_NAME_USERNAME`) give a user, each with the address as it is then.
     """
 
     statements: tuple[Statement, ...] = ()
     system_certs: str = ""
     proxies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     no_index: str = ""
+    no_sources: tuple[tuple[str, frozenset[NormalizedName] | None], ...] = ()
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def own_trust(self) -> bool:
@@ -68,7 +78,7 @@ def uv_config_files(environ: Mapping[str, str]) -> tuple[str, ...]:
     """
     if named := environ.get("UV_CONFIG_FILE"):
         return (named,)
-    if environ.get("UV_NO_CONFIG", "").lower() in _TRUE:
+    if environ.get("UV_NO_CONFIG", "").lower() in TRUE:
         return ()
     base = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
     folders = filter(None, environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep))
@@ -89,7 +99,7 @@ def uv_config_texts(environ: Mapping[str, str]) -> tuple[str, ...]:
 def read_uv_config(environ: Mapping[str, str]) -> UvConfig:
     """Return what uv, run in `environ`, would take from its variables and files."""
     files = tuple(_files(environ))
-    system = next((name for name in _SYSTEM_CERTS if environ.get(name, "").lower() in _TRUE), "")
+    system = next((name for name in _SYSTEM_CERTS if environ.get(name, "").lower() in TRUE), "")
     proxies: dict[str, tuple[str, ...]] = {}
     no_index = ""
     for path, table in files:
@@ -99,7 +109,10 @@ def read_uv_config(environ: Mapping[str, str]) -> UvConfig:
             if key not in proxies and (found := _texts(table.get(key))):
                 proxies[key] = found
         no_index = no_index or (path if True in (table.get("no-index"), _pip(table).get("no-index")) else "")
-    return UvConfig((*_of_variables(environ), *_of_files(files)), system, proxies, no_index)
+    users = dict(_users(files, environ))
+    return UvConfig(
+        (*_of_variables(environ), *_of_files(files)), system, proxies, no_index, tuple(_no_sources(files)), users
+    )
 
 
 def in_force(sources: Sources, environ: Mapping[str, str]) -> tuple[Statement, ...]:
@@ -128,6 +141,12 @@ def trusted_bundle(sources: Sources, environ: Mapping[str, str]) -> str | None:
     return sources.cert if sources.cert and not read_uv_config(environ).own_trust else None
 
 
+def named_index(text: str) -> tuple[str, str]:
+    """Return the name, empty where there is none, and the address of an index as uv's variables put it."""
+    match = _NAMED.match(text)
+    return (match[1], text[match.end() :]) if match else ("", text)
+
+
 def _files(environ: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the files that are there: the user's, and the first of the machine's."""
     for path in (files := uv_config_files(environ)):
@@ -139,15 +158,39 @@ def _files(environ: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
             return
 
 
+def _no_sources(files: _Tables) -> Iterator[tuple[str, frozenset[NormalizedName] | None]]:
+    for path, table in files:
+        for part in (table, _pip(table)):
+            if part.get("no-sources") is True:
+                yield path, None
+            if names := _texts(part.get("no-sources-package")):
+                yield path, frozenset(map(canonicalize_name, names))
+
+
+def _users(files: _Tables, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the addresses of indexes whose name variables give a user, without and with it."""
+    said = " ".join(environ.get(name, "") for name in ("UV_INDEX", "UV_DEFAULT_INDEX")).split()
+    named = [found for found in map(named_index, said) if found[0]]
+    named += [
+        (index["name"], index["url"]) for _, table in files for index in _indexes(table) if _texts(index.get("name"))
+    ]
+    for name, address in named:
+        variable = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+        user, password = (environ.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
+        scheme, slashes, rest = address.partition("://")
+        if (user or password) and slashes and "@" not in rest.partition("/")[0]:
+            yield address, f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
+
+
 def _of_variables(environ: Mapping[str, str]) -> Iterator[Statement]:
     for name, kind, separator in _VARIABLES:
         text = environ.get(name, "").strip()
         for value in text.split(separator) if separator else [text]:
             if value.strip():
-                yield Statement(kind, _NAMED.sub("", value.strip(), count=1), "uv", name)
+                yield Statement(kind, named_index(value.strip())[1], "uv", name)
 
 
-def _of_files(files: tuple[tuple[str, dict[str, Any]], ...]) -> Iterator[Statement]:
+def _of_files(files: _Tables) -> Iterator[Statement]:
     def each(kind: Kind, key: str, *, pip: bool = False) -> Iterator[Statement]:
         for path, table in files:
             for value in _texts((_pip(table) if pip else table).get(key)):

@@ -45,7 +45,7 @@ def open_client(sources: Sources, environ: Mapping[str, str], *, timeout: float)
         _Proxies.of(environ, config),
         _context(sources, environ, config),
         trusted=(one.value for one in said if one.kind == "trusted-host"),
-        users=dict(filter(None, (_user(one.value) for one in reversed(said) if "://" in one.value))),
+        users=dict(filter(None, (_user(config.users.get(one.value, one.value)) for one in reversed(said)))),
         machines=_netrc(environ),
     )
     return httpx.Client(follow_redirects=True, timeout=timeout, transport=routes, trust_env=False)
@@ -130,6 +130,8 @@ def _origin(url: httpx.URL) -> _Origin:
 
 def _user(address: str) -> tuple[_Origin, str] | None:
     """Return an address's origin and the header that its user and password make, or None where it has none."""
+    if "://" not in address:
+        return None
     try:
         url = httpx.URL(address)
     except httpx.InvalidURL:

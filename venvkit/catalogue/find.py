@@ -43,11 +43,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The spec of a model, where it comes from, and what that hangs on."""
+    """The spec of a model, where it comes from, and what that hangs on.
+
+    `passed` are files called like the model, in its place or an earlier one, that cannot be read.
+    """
 
     spec: ModelSpec
     model: Model
     watches: tuple[Watch, ...]
+    passed: tuple[str, ...] = ()
 
 
 def find_model(asked: Asked, sources: Sequence[Source]) -> Found:
@@ -67,7 +71,9 @@ def find_model(asked: Asked, sources: Sequence[Source]) -> Found:
         if listing.models:
             first = listing.models[0].place
             model = choose(asked, [model for model in listing.models if model.place == first])
-            return Found(source.load(model), model, tuple(watches))
+            passed = (fault for one in listings for fault in one.faults)
+            named = tuple(fault for fault in passed if f"/{asked.name}." in fault)
+            return Found(source.load(model), model, tuple(watches), named)
     raise _unknown(asked, sources, listings)
 
 
@@ -187,7 +193,7 @@ def _no_such_format(format: str, models: Sequence[Model]) -> SpecError:
 def _described(model: Model) -> str:
     facts = (("engine", model.engine), ("format", model.format), ("quantization", model.quantization))
     told = ", ".join(f"{name} {quoted(value)}" for name, value in facts if value)
-    return f"variant {model.variant}: {told or 'with nothing that tells it apart'}"
+    return f"variant {model.variant}: {told or model.origin}"
 
 
 def _unknown(asked: Asked, sources: Sequence[Source], listings: Sequence[Listing]) -> SpecError:

@@ -16,6 +16,9 @@ class Loop(asyncio.SelectorEventLoop):
     answer would hold a cancelled process for half a minute.
     """
 
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """Say nothing: what is left in its midst is torn down, and whoever asked has an error of ours."""
+
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> Any:
         """Look a name up, with the arguments of `socket.getaddrinfo`, in a thread that nobody waits for."""
         found: Future[Any] = Future()

@@ -11,7 +11,7 @@ from venvkit.catalogue.find import Asked, Found, find_model
 from venvkit.catalogue.folders import Folders
 from venvkit.catalogue.places import local_places
 from venvkit.catalogue.values import Source
-from venvkit.events import Observer
+from venvkit.events import Observer, Warned
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.spec.engines import EngineTable
 
@@ -66,6 +66,8 @@ def find_spec(
         elsewhere=engines.elsewhere(dict(host.interpreter.environment)["sys_platform"]),
     )
     found = find_model(asked, call_sources(call, host, cache=cache, observer=observer, cancel=cancel))
+    for fault in found.passed:
+        observer(Warned("spec-passed-over", f"{fault}; {found.model.origin} is taken instead"))
     if found.model.place.kind == "server":
         # What a server answers cannot be watched: it is asked again each time.
         return replace(found, watches=(*found.watches, ["unwatchable", found.model.path]))

@@ -66,7 +66,7 @@ class FleetPlan:
             *self._unplanned(),
             self._rebuilds(),
             self._warnings(groups),
-            _faults(self.survey.expansion.faults),
+            unread(self.survey.expansion.faults),
         ]
         yield from (part for part in parts if part.rows)
         yield Fields(tuple(_sums(self.survey, totals(self.survey, self.made))), title="in all")
@@ -181,7 +181,8 @@ def _plan(plan: Outline) -> dict[str, object]:
     return {**asdict(plan), "download_bytes": plan.download_bytes}
 
 
-def _faults(faults: tuple[str, ...]) -> Table:
+def unread(faults: tuple[str, ...]) -> Table:
+    """Return the files that could not be read, `path: what is wrong` each."""
     return table("files that could not be read", (Column("file", folds=True),), [(fault,) for fault in faults], "bad")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from venvkit.cli.blocks import Block, Cell, Column, Fields, Style, Table, table
+from venvkit.cli.fleet import unread
 from venvkit.fleet.building import Fleet, Made
 from venvkit.fleet.values import Trouble
 
@@ -25,6 +26,7 @@ class FleetBuilt:
         return {
             "environments": [_made(one) for one in made],
             "passed_over": list(self.fleet.order.passed),
+            "faults": list(self.fleet.order.faults),
             "totals": {
                 "targets": len(made) + self.fleet.unfinished,
                 "states": dict(Counter(one.state for one in made)),
@@ -35,7 +37,7 @@ class FleetBuilt:
         }
 
     def blocks(self) -> Iterator[Block]:
-        parts = (self._ready(), self._passed(), self._failed(), self._warnings())
+        parts = (self._ready(), self._passed(), self._failed(), self._warnings(), unread(self.fleet.order.faults))
         yield from (part for part in parts if part.rows)
         yield Fields(tuple(self._sums()), title="in all")
 

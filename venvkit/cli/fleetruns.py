@@ -130,12 +130,12 @@ def _target(model: str, choices: Choices) -> Target:
 
 
 def _build_failure(fleet: Fleet) -> Failure | None:
-    """Return what the command ends with: an interruption, else the gravest failure of a build."""
+    """Return what the command ends with: an interruption, else the gravest failure of a build or of reading."""
     if fleet.unfinished:
         return _interrupted(fleet.unfinished, "model")
     failed = [(one, one.trouble) for one in fleet.made if one.trouble is not None]
     if not failed:
-        return None
+        return _unread(fleet.order.faults)
     _, worst = min(failed, key=lambda item: _rank(item[1]))
     return Failure(
         worst.code,
@@ -144,6 +144,20 @@ def _build_failure(fleet: Fleet) -> Failure | None:
         worst.remedy,
         tuple(f"{one.model}{f' for {one.engine}' if one.engine else ''}: {trouble.code}" for one, trouble in failed),
         worst.exit_code,
+    )
+
+
+def _unread(faults: Sequence[str]) -> Failure | None:
+    """Return the failure of files in which there may be more models."""
+    if not faults:
+        return None
+    return Failure.of(
+        UsageError(
+            f"{counted(len(faults), 'file')} could not be read, and what is in there was not built",
+            code="spec-unread",
+            remedy="correct what is named, or take it out of the folder",
+            details=tuple(faults),
+        )
     )
 
 

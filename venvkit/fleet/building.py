@@ -73,12 +73,14 @@ class Order:
         faulty: What cannot be asked for.
         passed: Launches whose place in the store goes to another spec of the same name, in words.
         elsewhere: Launches of engines that do not run on this platform.
+        faults: Files that could not be read, as `path: what is wrong`.
     """
 
     targets: tuple[Target, ...]
     faulty: tuple[Made, ...] = ()
     passed: tuple[str, ...] = ()
     elsewhere: tuple[tuple[str, int], ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def order_all(
     chosen = {place: _one_of(rivals, names) for place, rivals in by_place.items()}
     targets = tuple(_target(one, names, choices) for one in chosen.values())
     passed = tuple(line for place, one in chosen.items() for line in _passed(one, by_place[place]))
-    return Order(targets, tuple(faulty), passed, expansion.elsewhere)
+    return Order(targets, tuple(faulty), passed, expansion.elsewhere, expansion.faults)
 
 
 def build_all(order: Order, *, jobs: int, enable: bool | None, notify: Notify, cancel: threading.Event) -> Fleet:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from venvkit.catalogue.find import all_models
 from venvkit.catalogue.folders import Folders
 from venvkit.catalogue.values import Model, Source
-from venvkit.errors import UsageError, VenvkitError
+from venvkit.errors import CancelledError, UsageError
 from venvkit.fleet.values import Answer, Launch, Row, Trouble
 from venvkit.spec.engines import EngineTable
 from venvkit.spec.marker_compare import engine_key
@@ -59,29 +59,31 @@ def expand(sources: Sequence[Source], engines: EngineTable, *, wanted: Wanted, p
     """Return the launches of all models that `sources` offer; venvkit's own examples are no part of a fleet.
 
     Raises:
-        UsageError: There is no such engine (`engine-unknown`), or no model (`fleet-empty`).
+        UsageError: There is no such engine (`engine-unknown`), or no model that is wanted (`fleet-empty`).
         VenvkitError: A source as a whole cannot be read.
     """
     listing = all_models(sources)
     models = [model for model in listing.models if model.place.kind != "own" and _is_of(model, wanted.type)]
-    loaded: list[tuple[Model, ModelSpec]] = []
+    loaded: list[Launch] = []
     faulty: list[Row] = []
     for model in models:
         try:
-            loaded.append((model, _load(model, sources)))
-        except VenvkitError as error:
+            loaded += _launches(model, _load(model, sources), engines)
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one odd spec may not end the run for all others
             faulty.append(Row(model, None, "", Answer(time.time(), trouble=Trouble.of(error))))
-    fitting = [(model, spec) for model, spec in loaded if _comes_in(spec, wanted.model_format)]
-    launches = [Launch(model, spec, engine) for model, spec in fitting for engine in _engines(spec, engines)]
+    launches = [launch for launch in loaded if _comes_in(launch.spec, wanted.model_format)]
     if wanted.engine is not None:
         launches = _with_engine(launches, engines, wanted.engine)
     away = [name for launch in launches if (name := _away(launch, engines, platform)) is not None]
     here = tuple(launch for launch in launches if _away(launch, engines, platform) is None)
-    if not models and not listing.faults:
+    if not models:
         raise UsageError(
             f"there is no model{f' of type {quoted(wanted.type)}' if wanted.type else ''} to plan",
             code="fleet-empty",
             remedy="name a folder of specs with --specs, or the host that has the server with --host-python",
+            details=listing.faults,
         )
     return Expansion(
         len(models), here, tuple(faulty), listing.faults, tuple(sorted(Counter(away).items())), listing.models
@@ -99,8 +101,8 @@ def _load(model: Model, sources: Sequence[Source]) -> ModelSpec:
     return next(source for source in sources if isinstance(source, Folders) is not served).load(model)
 
 
-def _engines(spec: ModelSpec, engines: EngineTable) -> Iterator[str | None]:
-    yield from spec_engines(spec, engines) or (None,)
+def _launches(model: Model, spec: ModelSpec, engines: EngineTable) -> list[Launch]:
+    return [Launch(model, spec, engine) for engine in spec_engines(spec, engines) or (None,)]
 
 
 def _comes_in(spec: ModelSpec, model_format: str | None) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
+from venvkit.backend.localsources import local_paths, look_at, source_texts
 from venvkit.backend.pip import Pip, check_levers
 from venvkit.call import Call
 from venvkit.canonical import digest
@@ -15,7 +16,7 @@ from venvkit.catalogue.sources import call_sources
 from venvkit.catalogue.values import Source
 from venvkit.events import Observer
 from venvkit.fleet.values import Launch
-from venvkit.host.watch import Watch, stat_watch
+from venvkit.host.watch import Watch
 from venvkit.inputs import read_inputs
 from venvkit.job import Job, open_job
 from venvkit.settings import Settings
@@ -99,9 +100,11 @@ def open_launch(ground: Ground, launch: Launch) -> Job:
 def request_key(job: Job) -> str:
     """Return the digest of what a plan follows from: equal for launches that ask for the same, whatever their names.
 
-    An index is not in it, so an answer found by it may be old.
+    An index that is asked over the network is not in it, so an answer found by it may be old. Where local sources are
+    too many to look at, no other request is equal.
     """
     request = job.request
+    look = look_at(local_paths(source_texts(request, job.call.environ)))
     asked = tuple(sorted((replace(item, origin="") for item in request.requirements), key=str))
     nameless = replace(job, request=replace(request, model="", engine=None, requirements=asked))
     return digest(
@@ -111,7 +114,7 @@ def request_key(job: Job) -> str:
             "" if isinstance(job.tool, Pip) else job.tool.version,
             bool(job.call.choices["upgrade"]),
             _uv_files(job),
-            [stat_watch(path) for path in _folders(request.sources.find_links)],
+            look.digest if look is not None else uuid.uuid4().hex,
         ]
     )
 
@@ -120,12 +123,3 @@ def _uv_files(job: Job) -> list[Watch]:
     """uv's own configuration files; what the other files of a job's watches say is in its request."""
     named = job.call.environ.get("UV_CONFIG_FILE")
     return [watch for watch in job.watches if str(watch[1]).endswith("/uv.toml") or watch[1] == named]
-
-
-def _folders(links: tuple[str, ...]) -> list[str]:
-    """The folders of wheels on this machine: a wheel that comes or goes shows in their time."""
-    return [
-        unquote(urlsplit(link).path) if link.startswith("file:") else link
-        for link in links
-        if "://" not in link or link.startswith("file:")
-    ]

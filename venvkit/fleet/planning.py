@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from venvkit.errors import CancelledError
 from venvkit.events import Event, Observer, Warned
+from venvkit.fleet.away import INDEX_AWAY, Away, blamed, without
 from venvkit.fleet.cache import Answers
 from venvkit.fleet.expand import Expansion, Wanted, expand
 from venvkit.fleet.opening import Ground, likeness, look, open_launch, request_key
@@ -149,9 +151,10 @@ def _plan(
 ) -> dict[str, Answer]:
     """Plan each job, and return the answers of those that were finished."""
     done: dict[str, Answer] = {}
+    away = Away()
     notify(Step("plan", 0, len(jobs)))
     with ThreadPoolExecutor(count) as pool:
-        work = {pool.submit(_plan_one, key, job, answers): key for key, job in jobs.items()}
+        work = {pool.submit(_plan_one, key, job, answers, away): key for key, job in jobs.items()}
         try:
             for future in as_completed(work):
                 answer, key = future.result(), work[future]
@@ -166,7 +169,7 @@ def _plan(
     return done
 
 
-def _plan_one(key: str, job: Job, answers: Answers) -> Answer | None:
+def _plan_one(key: str, job: Job, answers: Answers, away: Away) -> Answer | None:
     """Plan one job and keep the answer; None when it was cancelled."""
     warned: list[Warned] = []
 
@@ -174,18 +177,22 @@ def _plan_one(key: str, job: Job, answers: Answers) -> Answer | None:
         if isinstance(event, Warned):
             warned.append(event)
 
+    lost = away.of(job)
+    away.warn(lost, gather)
     try:
-        planned = plan_job(replace(job, observer=gather))
+        planned = plan_job(replace(without(job, lost), observer=gather))
         plan, trouble = Outline.of(planned.plan, planned.key), None
     except CancelledError:
         return None
     except Exception as error:  # noqa: BLE001 - what one request meets may not end the run for all others
-        plan, trouble = None, Trouble.of(error)
+        plan, trouble = None, Trouble.of(blamed(error, lost))
     # What is broken is in the plan.
     told = dict.fromkeys(mask(event.message) for event in warned if event.code != "broken")
-    makeshift = any(event.code == "index-unreachable" for event in warned)
+    makeshift = any(event.code == INDEX_AWAY for event in warned)
+    away.learn(job, warned)
     answer = Answer(time.time(), plan, trouble, tuple(told), makeshift)
-    answers.put(key, answer)
+    with contextlib.suppress(Exception):  # an answer that cannot be kept is still one
+        answers.put(key, answer)
     return answer
 
 

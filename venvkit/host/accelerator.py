@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from venvkit.errors import UsageError
+from venvkit.frozen import dataclass
 from venvkit.host import cachefile, nvml
 from venvkit.host.metadata import read_text
 from venvkit.host.snapshot import HostSnapshot

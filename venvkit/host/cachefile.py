@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +16,7 @@ def load(path: Path, kind: type[T]) -> T | None:
     """Return the value of type `kind` stored at `path`, or None when there is none that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors, and so is text that is no UTF-8
         return None
 
 
@@ -30,9 +29,8 @@ def store(path: Path, value: object) -> bool:
         return False
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - it is open already
+            # Not synced: after a power cut what is here cannot be read, or can be made again.
             stream.write(msgspec.json.encode(value))
-            stream.flush()
-            os.fsync(stream.fileno())
         Path(temporary).replace(path)
     except (OSError, UnicodeError):
         with contextlib.suppress(OSError):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import configparser
 import csv
 import os
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from venvkit.host.distribution import Distribution
 from venvkit.host.metadata import read_text
@@ -20,7 +20,7 @@ def files(distribution: Distribution) -> tuple[str, ...]:
     """
     record = read_text(f"{distribution.location}/RECORD")
     if record is not None:
-        return tuple(row[0] for row in csv.reader(record.splitlines()) if row and row[0])
+        return tuple(path for path, _ in recorded(record))
     installed = read_text(f"{distribution.location}/installed-files.txt")
     if installed is None:
         return ()
@@ -32,9 +32,22 @@ def files(distribution: Distribution) -> tuple[str, ...]:
     )
 
 
+def recorded(record: str) -> Iterator[tuple[str, str]]:
+    """Yield path and digest of each line of a RECORD; the quoting that a few have is ten times as slow to read."""
+    if '"' in record:
+        for row in csv.reader(record.splitlines()):
+            if row and row[0]:
+                yield row[0], row[1] if len(row) > 1 else ""
+        return
+    for line in record.splitlines():
+        path, _, rest = line.partition(",")
+        if path:
+            yield path, rest.partition(",")[0]
+
+
 def import_names(distribution: Distribution) -> frozenset[str]:
     """Return the top-level names it makes importable: from its files, else as its installer noted them."""
-    names = frozenset(name for path in files(distribution) if (name := _import_name(path)))
+    names = _import_names(files(distribution))
     if names and not distribution.editable:
         return names
     noted = read_text(f"{distribution.location}/top_level.txt")
@@ -51,6 +64,8 @@ def scripts(distribution: Distribution) -> tuple[tuple[str, str], ...]:
     text = read_text(f"{distribution.location}/entry_points.txt")
     if text is None:
         return ()
+    import configparser
+
     parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
     # The default would make the names of scripts lower case.
     parser.optionxform = str  # type: ignore[assignment,method-assign]
@@ -63,10 +78,13 @@ def scripts(distribution: Distribution) -> tuple[tuple[str, str], ...]:
     return tuple((name, value.partition("[")[0].strip()) for name, value in parser.items("console_scripts"))
 
 
-def _import_name(path: str) -> str:
-    """Return the import name to which the file `path` of a site directory belongs, else nothing."""
-    parts = PurePosixPath(path).parts
-    if not parts or not path.endswith(_MODULE_SUFFIXES) or parts[0] == "__pycache__":
-        return ""
-    name = parts[0].partition(".")[0] if len(parts) == 1 else parts[0]
-    return name if name.isidentifier() else ""
+def _import_names(paths: Iterable[str]) -> frozenset[str]:
+    """Return the import names to which files of a site directory belong, one look for each that is found."""
+    found: dict[str, str] = {}
+    for path in paths:
+        top, slash, _ = path.removeprefix("./").partition("/")
+        if top in found or not path.endswith(_MODULE_SUFFIXES):
+            continue
+        name = top if slash else top.partition(".")[0]
+        found[top] = name if name.isidentifier() and top != "__pycache__" else ""
+    return frozenset(filter(None, found.values()))

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 # Text paths throughout: a path object costs as much as reading the file it names.
 # ruff: noqa: PTH116, PTH118, PTH119, PTH208
+import contextlib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
 
+from venvkit.frozen import dataclass
 from venvkit.host import metadata
 
 if TYPE_CHECKING:
@@ -86,12 +88,27 @@ class _Faulty(Exception):  # noqa: N818 - never leaves this module
         self.name = name
 
 
-def scan(site_dirs: Sequence[str]) -> tuple[tuple[Distribution, ...], tuple[Unreadable, ...]]:
+def read_ahead(site_dirs: Sequence[str]) -> dict[str, Distribution]:
+    """Read what `scan` will be asked for next, by the path of its `.dist-info`; what cannot be read is left to it."""
+    found = {}
+    for listing in map(_list, site_dirs):
+        for path in listing.infos:
+            if not path.endswith(".dist-info"):
+                continue
+            with contextlib.suppress(_Faulty):
+                found[path] = _read(path, listing.site_dir, linked=False)
+    return found
+
+
+def scan(
+    site_dirs: Sequence[str], *, known: Mapping[str, Distribution] = MappingProxyType({})
+) -> tuple[tuple[Distribution, ...], tuple[Unreadable, ...]]:
     """Return the distributions that are found in `site_dirs`, the first of a name, and what could not be
     read.
 
     Args:
         site_dirs: Directories in the order of `sys.path`.
+        known: What `read_ahead` has read of them a moment ago.
 
     Returns:
         The distributions in the order they are found, and the unreadable entries. Where one directory has a
@@ -107,7 +124,8 @@ def scan(site_dirs: Sequence[str]) -> tuple[tuple[Distribution, ...], tuple[Unre
     for listing in listings:
         if listing.fault:
             unreadable.append(Unreadable(listing.site_dir, listing.fault))
-        here, broken = _read_directory(listing, editable=bool(linked) and os.path.realpath(listing.site_dir) in linked)
+        editable = bool(linked) and os.path.realpath(listing.site_dir) in linked
+        here, broken = _read_directory(listing, known, editable=editable)
         unreadable += [Unreadable(path, error.why) for path, error in broken]
         for name, distribution in here.items():
             if name not in hidden:
@@ -151,12 +169,14 @@ def _list(site_dir: str) -> _Listing:
     return _Listing(site_dir, tuple(infos + eggs), tuple(leftovers), tuple(links))
 
 
-def _read_directory(listing: _Listing, *, editable: bool) -> tuple[dict[str, Distribution], list[tuple[str, _Faulty]]]:
+def _read_directory(
+    listing: _Listing, known: Mapping[str, Distribution], *, editable: bool
+) -> tuple[dict[str, Distribution], list[tuple[str, _Faulty]]]:
     here: dict[str, Distribution] = {}
     broken = [(_printable(path), _Faulty("left behind by an interrupted uninstall", "")) for path in listing.leftovers]
     for path in listing.infos:
         try:
-            distribution = _read(path, listing.site_dir, linked=editable)
+            distribution = known.get(path) or _read(path, listing.site_dir, linked=editable)
         except _Faulty as error:
             broken.append((_printable(path), error))
             continue
@@ -225,9 +245,11 @@ def _printable(path: str) -> str:
 
 
 def _normalize(name: str) -> NormalizedName:
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(name)
+    """Normalize a name by PEP 503."""
+    found = name.lower().replace("_", "-").replace(".", "-")
+    while "--" in found:
+        found = found.replace("--", "-")
+    return cast(NormalizedName, found)
 
 
 @lru_cache(maxsize=8192)

@@ -6,8 +6,9 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import ModuleType
+
+from venvkit.frozen import dataclass
 
 # Where the driver leaves a trace that costs microseconds to see; the last two are the driver of WSL and the
 # place where some container platforms mount its libraries.

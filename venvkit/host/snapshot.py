@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from venvkit.backend.process import Runner
+from venvkit.beside import Beside
 from venvkit.canonical import digest
+from venvkit.frozen import dataclass
 from venvkit.host import cachefile
-from venvkit.host.distribution import Distribution, Unreadable, scan
+from venvkit.host.distribution import Distribution, Unreadable, read_ahead, scan
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.probe import probe, probe_environ
 from venvkit.host.watch import Watch, changed, stat_watch, text_watch
 
-_SCHEMA = 1
+_SCHEMA = 2
 # What of the environment decides which directories an interpreter finds; a snapshot is kept for each
 # combination.
 _VARIABLES = (
@@ -94,9 +99,9 @@ def take_snapshot(python: str, *, runner: Runner, cache_dir: Path | None, enviro
         MachineError: It does not work.
     """
     kept_at = cache_dir / f"{_cache_key(python, environ)}.json" if cache_dir else None
-    kept = cachefile.load(kept_at, _Kept) if kept_at else None
-    if kept is not None and kept.schema == _SCHEMA and changed(kept.snapshot.watches) is None:
-        return kept.snapshot
+    kept = _load(kept_at) if kept_at else None
+    if kept is not None and changed(kept.watches) is None:
+        return kept
     snapshot, settled = _take(python, runner, environ)
     for _ in range(_TRIES - 1):
         if settled:
@@ -108,12 +113,36 @@ def take_snapshot(python: str, *, runner: Runner, cache_dir: Path | None, enviro
     return snapshot
 
 
+# What this process has read of its caches, by path and state of the file: the same host is the same object again, and
+# so is all that was read from it.
+_loaded: dict[Path, tuple[Watch, HostSnapshot]] = {}
+_MOST = 4
+
+
+def _load(path: Path) -> HostSnapshot | None:
+    """Return a cached snapshot; the file is decoded once per process and state of it."""
+    state = stat_watch(str(path))
+    known = _loaded.get(path)
+    if known is not None and known[0] == state and len(state) > 2:
+        return known[1]
+    kept = cachefile.load(path, _Kept)
+    if kept is None or kept.schema != _SCHEMA:
+        return None
+    if len(_loaded) >= _MOST:
+        _loaded.clear()
+    _loaded[path] = (state, kept.snapshot)
+    return kept.snapshot
+
+
 def _take(python: str, runner: Runner, environ: Mapping[str, str]) -> tuple[HostSnapshot, bool]:
     """Take a snapshot; also return whether the host stood still meanwhile."""
     started = time.time_ns()
-    interpreter = probe(python, runner, environ=environ)
+    # While the interpreter starts: what changes meanwhile has a time after `started`, and all is done once more.
+    probing = Beside(lambda: probe(python, runner, environ=environ))
+    known = read_ahead(_likely_dirs(python))
+    interpreter = probing.result()
     watches = _watches(python, interpreter)
-    distributions, unreadable = scan(interpreter.site_dirs)
+    distributions, unreadable = scan(interpreter.site_dirs, known=known)
     distributions = tuple(sorted(distributions, key=lambda distribution: distribution.name))
     # An egg-info is rewritten in place by `setup.py develop`; a dist-info is replaced, which its directory
     # shows.
@@ -125,6 +154,12 @@ def _take(python: str, runner: Runner, environ: Mapping[str, str]) -> tuple[Host
     ended = time.time_ns()
     during = any(started <= time_ns <= ended for watch in snapshot.watches for time_ns in _times(watch))
     return snapshot, not during and changed(watches) is None
+
+
+def _likely_dirs(python: str) -> list[str]:
+    """Return where the distributions of an interpreter mostly are: beside the `bin` that it lies in."""
+    prefix = os.path.dirname(os.path.dirname(python))  # noqa: PTH120 - text paths, as everywhere in the snapshot
+    return sorted(map(str, Path(prefix, "lib").glob("python3*/site-packages")))
 
 
 def _times(watch: Watch) -> list[int]:
@@ -159,17 +194,10 @@ def _pth_files(site_dir: str) -> list[str]:
 
 def _fingerprint(interpreter: Interpreter, distributions: tuple[Distribution, ...]) -> str:
     lasting = tuple(fact for fact in interpreter.environment if fact[0] not in _KERNEL_FACTS)
-    return digest(
-        {
-            # A venv has several names for one interpreter (python, python3): which one was named is no difference.
-            "interpreter": asdict(replace(interpreter, python="", environment=lasting, missing_dirs=())),
-            "distributions": [_content(distribution) for distribution in distributions],
-        }
-    )
-
-
-def _content(distribution: Distribution) -> list[object]:
-    return [getattr(distribution, field) for field in Distribution.__slots__]
+    # A venv has several names for one interpreter (python, python3): which one was named is no difference.
+    own = replace(interpreter, python="", environment=lasting, missing_dirs=())
+    # Fields come in the order of the class; canonical JSON of a thousand distributions would take three times as long.
+    return hashlib.sha256(msgspec.json.encode([own, distributions])).hexdigest()
 
 
 def _cache_key(python: str, environ: Mapping[str, str]) -> str:

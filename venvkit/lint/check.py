@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from venvkit.errors import CancelledError
 from venvkit.lint.conditions import idle_conditions
-from venvkit.lint.findings import Finding, Spot
+from venvkit.lint.findings import Finding, Spot, finding
 from venvkit.lint.merging import duplicates, engines_without_packages, void_lines
 from venvkit.lint.names import unknown_names
 from venvkit.lint.positions import line_of, lines_of
 from venvkit.lint.subjects import Subject, read_subjects
 from venvkit.lint.worlds import Worlds
+from venvkit.masking import mask
 from venvkit.spec.engine_values import EngineTable
 
 # Looks for what the sources lack, passing over the lines that ask for nothing.
@@ -58,12 +60,25 @@ def lint(
     subjects = [one for one in read if isinstance(one, Subject)]
     found = [one for one in read if isinstance(one, Finding)]
     for subject in subjects:
-        found += _of_one(subject, worlds, variables)
+        found += _guarded(subject, worlds.afresh(), variables)
     found += duplicates(subjects)
     if releases is not None:
         found += releases(subjects, worlds, {one.spot for one in found if one.code in _VOID})
     specs = {one.spot.document for one in read}
     return Checked(len(specs), _placed(found, [one.spot.file for one in read]))
+
+
+def _guarded(subject: Subject, worlds: Worlds, variables: Collection[str]) -> list[Finding]:
+    """Look one spec over; what is too odd for that hides nothing of the others."""
+    found: list[Finding] = []
+    try:
+        found.extend(_of_one(subject, worlds, variables))
+    except CancelledError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a spec can hold
+        what = f"the spec could not be looked over to the end: {mask(f'{type(error).__name__}: {error}')}"
+        found.append(finding("not-checked", subject.spot, what, "write it more simply, and please report it"))
+    return found
 
 
 def _of_one(subject: Subject, worlds: Worlds, variables: Collection[str]) -> Iterator[Finding]:

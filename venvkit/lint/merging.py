@@ -13,7 +13,7 @@ from venvkit.lint.worlds import Worlds
 from venvkit.spec.engine_values import Engine
 from venvkit.spec.levers import parse_lever
 from venvkit.spec.marker_compare import engine_key
-from venvkit.spec.marker_nodes import All, AnyOf, Comparison, Node, Not
+from venvkit.spec.marker_nodes import ENGINE_NAMES, All, AnyOf, Comparison, Node, Not
 from venvkit.spec.request import spec_engines
 from venvkit.spec.requirement import Line, parse_line
 
@@ -49,7 +49,11 @@ def void_lines(subject: Subject, worlds: Worlds) -> Iterator[Finding]:
     for place, entry in enumerate(entries):
         if not entry.own or worlds.never(entry.root):
             continue
-        later = [one for one in entries[place + 1 :] if one.name == entry.name and one.number != entry.number]
+        later = [
+            one
+            for one in entries[place + 1 :]
+            if one.name == entry.name and one.number != entry.number and not _apart(entry, one, worlds)
+        ]
         spot = subject.line_spot(entry.number)
         if (other := _replacing(entry, later, worlds)) is not None:
             verb = "says the same" if other.text == entry.text else f"replaces it by `{other.text}`"
@@ -109,6 +113,22 @@ def _replacing(entry: _Entry, later: list[_Entry], worlds: Worlds) -> _Entry | N
         if _covered(entry.root, [other.root], worlds):
             return other
     return later[-1] if len(later) > 1 and _covered(entry.root, [one.root for one in later], worlds) else None
+
+
+def _apart(one: _Entry, other: _Entry, worlds: Worlds) -> bool:
+    """Tell whether two entries are for different engines, as can be told without asking what markers can say."""
+    mine, theirs = _engine_of(one.root, worlds), _engine_of(other.root, worlds)
+    return mine is not None and theirs is not None and mine != theirs
+
+
+def _engine_of(root: Node | None, worlds: Worlds) -> str | None:
+    """Return the engine without which a condition does not hold; None where no part says so by itself."""
+    for part in root.parts if isinstance(root, All) else (root,):
+        if isinstance(part, Comparison) and part.name in ENGINE_NAMES and part.op == "==":
+            return engine_key(worlds.launch(part.literal)[0] or "")
+        if isinstance(part, All) and (inner := _engine_of(part, worlds)) is not None:
+            return inner
+    return None
 
 
 def _covered(root: Node | None, others: list[Node | None], worlds: Worlds) -> bool:

@@ -35,7 +35,7 @@ def unknown_names(subject: Subject, engines: EngineTable, variables: Collection[
             yield _unknown_variable(subject, condition, name, variables)
         for name in sorted(condition.marker.engines()):
             # Once for a spec: all of its lines may be for an engine of somebody's own.
-            if engines.find(name) is None and engine_key(name) not in told:
+            if name.strip() and engines.find(name) is None and engine_key(name) not in told:
                 told.add(engine_key(name))
                 yield _unknown_engine(subject, condition, name, engines)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 _PLAIN = re.compile(r"\s*(\d+(?:\.\d+)*)(?:\.\*)?\s*")
 # Before and after a release. The numbers are larger than anybody's.
@@ -49,7 +49,7 @@ def contradicts_itself(specifier: str) -> bool:
     try:
         bounds = SpecifierSet(specifier)
         stated = [Version(bound.version.removesuffix(".*")) for bound in bounds]
-    except (InvalidSpecifier, InvalidVersion):  # `===` takes any text
+    except ValueError:  # `===` takes any text, and a number can have too many digits
         return False
     return bool(stated) and not any(bounds.contains(version, prereleases=True) for version in _candidates(stated))
 

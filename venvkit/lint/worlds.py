@@ -22,6 +22,10 @@ from venvkit.spec.marker_nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, Co
 
 # Beyond this a marker is left alone: it takes seconds, and nobody writes it.
 _MOST_WORLDS = 5_000
+# No literal is so long, and a version of so many digits cannot be read.
+_LONGEST = 1_000
+# So many evaluations of a comparison take about two seconds; after them the rest of a spec is left alone.
+_MOST_WORK = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,11 @@ class Worlds:
 
     engines: EngineTable
     _known: dict[tuple[Node, Launch | None], frozenset[bool] | None] = field(default_factory=dict)
+    _work: list[int] = field(default_factory=lambda: [0])
+
+    def afresh(self) -> Worlds:
+        """Return the same worlds for another spec: what is done for one is bounded, and what is known stays known."""
+        return replace(self, _work=[0])
 
     def launch(self, name: str) -> Launch:
         """Return how an engine is launched: by the data's name with its aliases, or as a spec names it."""
@@ -72,6 +81,8 @@ class Worlds:
             None where it is not certain: the marker looks at something that can be anything.
         """
         if (root, launch) not in self._known:
+            if self._work[0] > _MOST_WORK:
+                return None
             self._known[root, launch] = self._outcomes(root, launch)
         return self._known[root, launch]
 
@@ -85,15 +96,20 @@ class Worlds:
 
     def _outcomes(self, root: Node, launch: Launch | None) -> frozenset[bool] | None:
         leaves = tuple(root.walk())
+        if any(isinstance(leaf, Comparison) and len(leaf.literal) > _LONGEST for leaf in leaves):
+            return None
         groups: list[list[Step]] = []
         for names, found in self._groups(leaves, launch):
             if found is None:
                 return None
-            groups.append(_told_apart([leaf for leaf in leaves if leaf.name in names], found))
+            about = [leaf for leaf in leaves if leaf.name in names]
+            self._work[0] += len(found) * len(about)
+            groups.append(_told_apart(about, found))
         if math.prod(map(len, groups)) > _MOST_WORLDS:
             return None
         said: set[bool] = set()
         for steps in itertools.product(*groups):
+            self._work[0] += len(leaves)
             said.add(Marker(root).evaluate(_after(steps).context()))
             if len(said) == 2:
                 break
@@ -111,6 +127,7 @@ class Worlds:
             yield facts.OPEN_NAMES, None
         if names & ENGINE_NAMES:
             named = [literal for leaf in about(ENGINE_NAMES) for literal in facts.literals(leaf)]
+            named = [name for name in named if name.strip()]  # none is launched by an empty name
             named += [engine.name for engine in self.engines.engines]
             launches = facts.launches(map(self.launch, named)) if launch is None else [launch]
             yield ENGINE_NAMES, [_launched(one) for one in launches]

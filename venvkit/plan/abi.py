@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from venvkit.errors import SpecError
+from venvkit.frozen import dataclass
 from venvkit.plan.requires import active_requires, required_name
 from venvkit.plan.values import Violation
 from venvkit.plan.view import Member, View

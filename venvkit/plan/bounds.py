@@ -7,16 +7,18 @@ hundreds of them cost nothing where nothing is shadowed, and where they have a s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from venvkit.plan.problem import Problem, Root
-from venvkit.plan.requires import active_requires, parse_requires, satisfied
+from venvkit.frozen import dataclass
+from venvkit.plan.problem import Root
+from venvkit.plan.requires import parse_requires
 from venvkit.plan.values import Violation
-from venvkit.plan.view import Rules, host_extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Bound:
         parsed = parse_requires(root.line)
         if root.name != self.target or parsed is None or root.wish:
             return False
-        return disjoint(SpecifierSet(self.specifier), parsed.specifier)
+        return disjoint(self.specifier, str(parsed.specifier))
 
     @property
     def limits(self) -> bool:
@@ -62,46 +64,16 @@ class Bound:
         return any(one.operator not in (">", ">=") for one in SpecifierSet(self.specifier))
 
 
-def host_bounds(problem: Problem, rules: Rules) -> tuple[Bound, ...]:
-    """Return every bound that holds on the host now, sorted."""
-    moving = {root.name for root in problem.roots if _must_move(root, problem)}
-    ties = problem.families.ties(problem.host, problem.environment)
-    found = {*_metadata_bounds(problem, rules), *(Bound.of(item, hidden=True) for item in ties), *_kept(problem)}
-    kept = (bound for bound in found if bound.owner not in moving or bound.owner in problem.protect)
-    return tuple(sorted(kept, key=lambda bound: (bound.target, bound.label, bound.requirement)))
+def order(bounds: Iterable[Bound]) -> tuple[Bound, ...]:
+    """Return bounds in the one order that everything keeps to."""
+    return tuple(sorted(bounds, key=lambda item: (item.target, item.label, item.requirement, item.specifier)))
 
 
-def _kept(problem: Problem) -> Iterator[Bound]:
-    """What is protected stays as it is: its own version is a bound, too."""
-    for name in problem.protect & problem.host.keys():
-        member = problem.host[name]
-        yield Bound(name, member.label, f"{name}=={member.version}", name, f"=={member.version}")
-
-
-def _metadata_bounds(problem: Problem, rules: Rules) -> Iterator[Bound]:
-    extras = host_extras(problem.host, problem.environment)
-    for name, member in problem.host.items():
-        lines = member.requires or ()
-        for line, asked in active_requires(lines, extras.get(name, frozenset()), problem.environment):
-            target = canonicalize_name(asked.name)
-            # What the request overrides or excludes is no bound any more.
-            if rules.bend(asked) is not asked or not asked.specifier or target not in problem.host:
-                continue
-            if satisfied(asked, problem.host[target].version):
-                yield Bound(name, member.label, line, target, str(asked.specifier))
-
-
-def _must_move(root: Root, problem: Problem) -> bool:
-    """Tell whether the request itself puts another copy in front of the host's, whose requirements then are moot."""
-    member, parsed = problem.host.get(root.name), parse_requires(root.line)
-    if member is None or parsed is None or parsed.url:
-        return True
-    return root.name in problem.hidden or (not root.wish and not satisfied(parsed, member.version))
-
-
-def disjoint(first: SpecifierSet, second: SpecifierSet) -> bool:
-    """Tell whether no version satisfies both, as far as versions at and beside the named ones show."""
-    probes = [probe for one in (*first, *second) for probe in _beside(one.version.removesuffix(".*"))]
+@lru_cache(maxsize=4096)
+def disjoint(one: str, other: str) -> bool:
+    """Tell whether no version satisfies both specifiers, as far as versions at and beside the named ones show."""
+    first, second = SpecifierSet(one), SpecifierSet(other)
+    probes = [probe for item in (*first, *second) for probe in _beside(item.version.removesuffix(".*"))]
     return bool(probes) and not any(
         first.contains(probe, prereleases=True) and second.contains(probe, prereleases=True) for probe in probes
     )
@@ -124,10 +96,14 @@ def _beside(text: str) -> Iterator[Version]:
 
 def as_constraints(bounds: Iterable[Bound]) -> tuple[str, ...]:
     """Return bounds as constraint lines, one per target."""
-    merged: dict[str, dict[str, None]] = {}
-    for bound in bounds:
-        merged.setdefault(bound.target, {}).update(dict.fromkeys(bound.specifier.split(",")))
-    return tuple(f"{target}{','.join(sorted(parts))}" for target, parts in sorted(merged.items()))
+    target = attrgetter("target")
+    grouped = groupby(sorted(bounds, key=target), target)
+    return tuple(_constraint(name, tuple([bound.specifier for bound in group])) for name, group in grouped)
+
+
+@lru_cache(maxsize=16384)
+def _constraint(target: str, specifiers: tuple[str, ...]) -> str:
+    return target + ",".join(sorted({part for one in specifiers for part in one.split(",")}))
 
 
 def by_owner(bounds: Iterable[Bound]) -> Mapping[NormalizedName, tuple[Bound, ...]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.frozen import dataclass
 from venvkit.plan.problem import Problem
 from venvkit.plan.requires import active_requires, parse_requires, required_name, satisfied
 from venvkit.plan.values import Installed, Plan

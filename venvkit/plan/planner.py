@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from packaging.utils import NormalizedName
@@ -57,6 +58,8 @@ def _view(
 def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
     """Refuse an answer that breaks what a protected distribution needs; both sides of the collision are told."""
     problem = search.problem
+    if not problem.protect:
+        return
     guarded = sorted(problem.protect & frozenset(problem.host))
     reach = closure(problem.host, [("protected", str(name)) for name in guarded], search.rules).reasons
     replaced = [
@@ -125,11 +128,13 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
 
 def _held(search: Search, answer: Answer, chosen: set[NormalizedName]) -> tuple[Held, ...]:
     """The bounds that had a say: an upper limit on something that the plan puts in front of the host's copy."""
+    if not chosen:
+        return ()
     broken = {(item.distribution, item.requirement) for item in answer.orphans}
-    kept = [bound for bounds in search.decisions.mended.values() for bound in bounds]
+    kept = (bound for bounds in search.decisions.mended.values() for bound in bounds)
+    told = {bound for bound in itertools.chain(search.decisions.bounds, kept) if bound.target in chosen}
     return tuple(
         Held(bound.label, bound.requirement)
-        for bound in sorted({*search.decisions.bounds, *kept}, key=lambda bound: (bound.label, bound.requirement))
-        if bound.target in chosen and bound.owner not in chosen and bound.limits
-        if (bound.label, bound.requirement) not in broken
+        for bound in sorted(told, key=lambda bound: (bound.label, bound.requirement))
+        if bound.owner not in chosen and bound.limits and (bound.label, bound.requirement) not in broken
     )

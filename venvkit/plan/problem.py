@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from packaging.utils import NormalizedName
 
+from venvkit.frozen import dataclass
 from venvkit.plan.abi import NO_FAMILIES, Families
 from venvkit.plan.view import View
 

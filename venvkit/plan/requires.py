@@ -10,6 +10,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from venvkit.pep508 import parse_requirement
+
 _HEAD = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _canonical = lru_cache(maxsize=65536)(canonicalize_name)
 
@@ -18,7 +20,7 @@ _canonical = lru_cache(maxsize=65536)(canonicalize_name)
 def parse_requires(line: str) -> Requirement | None:
     """Parse a Requires-Dist line; None when it is malformed (old metadata), as installers pass over those too."""
     try:
-        return Requirement(line)
+        return parse_requirement(line)
     except InvalidRequirement:
         return None
 

@@ -7,18 +7,17 @@ fitting version, which is the repair. Both take the one question.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from packaging.utils import NormalizedName
 
-from venvkit.plan.bounds import Bound, as_constraints, by_owner, host_bounds
+from venvkit.plan.bounds import Bound, as_constraints, by_owner
+from venvkit.plan.ground import ground_of, host_bounds, orphans
 from venvkit.plan.problem import Problem, Root
-from venvkit.plan.requires import required_name
 from venvkit.plan.resolver import Resolver, Unsolvable
 from venvkit.plan.values import Pin, Question, Violation
-from venvkit.plan.view import Member, Rules, host_extras, orphans, overlay
+from venvkit.plan.view import Member, Rules, overlay
 
 # Far beyond what any set of the catalogue takes; what is left then is reported as broken.
 _MAX_RESOLVES = 16
@@ -74,11 +73,9 @@ class Search:
         self.decisions = Decisions()
         self.rules = Rules.of(problem.environment, problem.overrides, problem.excludes)
         self._resolver = resolver
-        self._extras = host_extras(problem.host, problem.environment)
-        # What much of the host is built on (torch, numpy) is the last that should move, and the dearest to replace.
-        self._dependents = Counter(name for member in problem.host.values() for name in _required(member))
+        self._ground = ground_of(problem.host, problem.environment, problem.families)
         if problem.orphans != "report":
-            self.decisions.bounds = host_bounds(problem, self.rules)
+            self.decisions.bounds = host_bounds(problem, self.rules, self._ground)
 
     def run(self) -> Answer:
         """Search to the end.
@@ -86,7 +83,9 @@ class Search:
         Raises:
             Unsolvable: The request itself has no solution.
         """
-        self._mend([bound for bound in self.decisions.bounds if any(map(bound.contradicts, self.problem.roots))])
+        names = [root.name for root in self.problem.roots] if self.decisions.bounds else []
+        near = (bound for name in names for bound in self._ground.on(name))
+        self._mend([bound for bound in dict.fromkeys(near) if any(map(bound.contradicts, self.problem.roots))])
         answer = self._retighten(self._loosening())
         while self.problem.orphans != "report" and self.decisions.resolves < _MAX_RESOLVES:
             fresh = self._fresh(answer)
@@ -145,7 +144,7 @@ class Search:
         mended = [self._with_extras(name) for name in sorted(decisions.mended, key=self._weight)]
         return Question(
             requirements=tuple(dict.fromkeys((*wishes, *mended, *sorted(lines)))),
-            constraints=(*sorted(problem.constraints), *as_constraints(decisions.bounds)),
+            constraints=(*sorted(problem.constraints), *self._constraints()),
             overrides=tuple(sorted(problem.overrides)),
             excludes=tuple(sorted(problem.excludes)),
             hidden=problem.hidden | decisions.rebuilt,
@@ -153,12 +152,18 @@ class Search:
             wheels=tuple(sorted(decisions.wheels)),
         )
 
+    def _constraints(self) -> tuple[str, ...]:
+        bounds = self.decisions.bounds
+        return self._ground.constraints if bounds is self._ground.bounds else as_constraints(bounds)
+
     def _ask(self) -> Answer:
         self.decisions.resolves += 1
         pins = tuple(sorted(self._resolver.resolve(self._question()), key=lambda pin: pin.name))
         host = self.problem.host
+        if not pins:
+            return Answer((), host, ())
         view = overlay(host, (Member(pin.name, pin.version, None, inherited=False) for pin in pins))
-        broken = orphans(host, view, self.rules)
+        broken = orphans(self._ground, view, self.rules)
         families = self.problem.families.violations(host, view, self.problem.environment)
         return Answer(pins, view, tuple(dict.fromkeys((*broken, *families))))
 
@@ -233,6 +238,8 @@ class Search:
     def _mend(self, bounds: list[Bound]) -> bool:
         """Let go of bounds and require their owners instead; False when none of them may be let go."""
         decisions = self.decisions
+        if not bounds:
+            return False
         free = set(self._free())
         chosen = by_owner(bound for bound in bounds if bound in free)
         for name, lost in chosen.items():
@@ -323,13 +330,9 @@ class Search:
         return member is None or item.requirement not in (member.requires or ())
 
     def _weight(self, name: NormalizedName) -> tuple[int, NormalizedName]:
-        return -self._dependents.get(name, 0), name
+        # What much of the host is built on (torch, numpy) is the last that should move, and the dearest to replace.
+        return -self._ground.dependents.get(name, 0), name
 
     def _with_extras(self, name: NormalizedName) -> str:
-        extras = self._extras.get(name)
+        extras = self._ground.extras.get(name)
         return f"{name}[{','.join(sorted(extras))}]" if extras else str(name)
-
-
-def _required(member: Member) -> set[NormalizedName]:
-    names = {required_name(line) for line in member.requires or () if "extra ==" not in line}
-    return {name for name in names if name is not None}

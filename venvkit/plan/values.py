@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from packaging.utils import NormalizedName
+
+from venvkit.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.plan.requires import active_requires, parse_requires, required_name, satisfied
+from venvkit.frozen import dataclass
+from venvkit.plan.requires import active_requires, parse_requires, satisfied
 from venvkit.plan.values import Violation
 
 
@@ -62,6 +62,12 @@ class Rules:
 
 
 View = Mapping[NormalizedName, Member]
+
+
+class HostView(dict[NormalizedName, Member]):
+    """A host that nobody changes any more; `grounds` holds what the planner has read from it before."""
+
+    grounds: Sequence[object] = ()
 
 
 def overlay(host: View, installed: Iterable[Member]) -> dict[NormalizedName, Member]:
@@ -127,24 +133,3 @@ def host_extras(host: View, environment: Mapping[str, str]) -> dict[NormalizedNa
                     found[name] = extras
                     pending.append(host[name])
     return found
-
-
-def orphans(host: View, view: View, rules: Rules) -> tuple[Violation, ...]:
-    """Return the requirements of inherited distributions that held on the host and no longer hold in `view`."""
-    shadows = {name for name, member in host.items() if view[name] is not member}
-    if not shadows:
-        return ()
-    extras = host_extras(host, rules.environment)
-    broken = []
-    for name, member in host.items():
-        if name in shadows:
-            continue
-        lines = tuple(line for line in member.requires or () if required_name(line) in shadows)
-        for line, asked in active_requires(lines, extras.get(name, frozenset()), rules.environment):
-            target = canonicalize_name(asked.name)
-            requirement = rules.bend(asked)
-            if requirement is None or not satisfied(asked, host[target].version):
-                continue
-            if not satisfied(requirement, view[target].version):
-                broken.append(Violation(member.label, line, view[target].version))
-    return tuple(sorted(broken, key=lambda item: (item.distribution, item.requirement)))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from venvkit.errors import MachineError
+from venvkit.frozen import dataclass
 
 if TYPE_CHECKING:
     from venvkit.settings import Settings

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from packaging.requirements import Requirement as PackagingRequirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from venvkit.frozen import dataclass
 from venvkit.spec.levers import Levers
 from venvkit.spec.marker_compare import engine_key
 from venvkit.spec.requirement import Requirement
@@ -71,7 +71,7 @@ class Engine:
     optional_index_urls: tuple[str, ...] = ()
     cuda_indexes: tuple[CudaIndex, ...] = ()
     index_strategy: str | None = None
-    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+    levers: Levers = Levers()
     origin: str = ""
     replaces: tuple[str, ...] = ()
 
@@ -106,7 +106,7 @@ class Rule:
     requires: tuple[str, ...] = ()
     when: str | None = None
     packages: tuple[str, ...] = ()
-    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+    levers: Levers = Levers()
     origin: str = ""
     replaces: tuple[str, ...] = ()
 

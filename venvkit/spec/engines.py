@@ -66,7 +66,15 @@ def load_engines(paths: Iterable[str | PathLike[str]]) -> EngineTable:
             found = _host_index(name, table, path)
             host_indexes[name] = replace(found, replaces=_replaced(host_indexes.get(name)))
     _raise_all(gathered)
-    return EngineTable(tuple(engines.values()), tuple(rules.values()), tuple(host_indexes.values()), tuple(public))
+    whole = EngineTable(tuple(engines.values()), (), tuple(host_indexes.values()), tuple(public))
+    # Not before all files are read: a rule may name an engine by an alias that a later file gives it.
+    return replace(whole, rules=tuple(_resolved(rule, whole) for rule in rules.values()))
+
+
+def _resolved(rule: Rule, found: EngineTable) -> Rule:
+    """Return a rule that names its engines as they are named themselves, however it was written."""
+    known = [(name, found.find(name)) for name in rule.engines]
+    return replace(rule, engines=tuple(dict.fromkeys(engine.name if engine else name for name, engine in known)))
 
 
 def _document(path: str, faults: Faults) -> Reader:

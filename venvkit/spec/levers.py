@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from packaging.utils import canonicalize_name
 
 from venvkit.errors import SpecError
+from venvkit.frozen import dataclass
 from venvkit.spec.marker import Marker, MarkerContext, parse_marker
 from venvkit.spec.requirement import parse_line
 from venvkit.spec.urls import check_index_url, has_control, quoted

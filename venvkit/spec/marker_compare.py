@@ -10,6 +10,8 @@ from packaging.version import InvalidVersion, Version
 
 _ARCH = re.compile(r"(?:sm_|compute_)?(\d+)[a-z]?")
 _TOKENS = re.compile(r"[\s,]+")
+# Python refuses to read a number of some thousand digits, with another error than that of a faulty version.
+LONGEST_VERSION = 200
 
 
 def engine_key(name: str) -> str:
@@ -23,7 +25,7 @@ def engine_key(name: str) -> str:
 
 def arch_number(text: str) -> int | None:
     """Return the number of a GPU architecture (`sm_80` -> 80), or None where it has none."""
-    found = _ARCH.fullmatch(text.strip().lower())
+    found = _ARCH.fullmatch(text.strip().lower()) if len(text) <= LONGEST_VERSION else None
     return int(found[1]) if found else None
 
 
@@ -34,6 +36,8 @@ def tokens(text: str) -> tuple[str, ...]:
 
 def is_version(text: str) -> bool:
     """Tell whether `text` is a version."""
+    if len(text) > LONGEST_VERSION:
+        return False
     try:
         Version(text)
     except InvalidVersion:
@@ -43,6 +47,8 @@ def is_version(text: str) -> bool:
 
 def is_specifier(op: str, text: str) -> bool:
     """Tell whether `op` followed by `text` is a version specifier."""
+    if len(text) > LONGEST_VERSION:
+        return False
     try:
         Specifier(op + text)
     except InvalidSpecifier:
@@ -61,6 +67,8 @@ def compare_text(left: str, op: str, right: str) -> bool:
 
 def compare_version_or_text(left: str, op: str, right: str) -> bool:
     """Compare as PEP 508 does: as versions where `right` makes a specifier, else as strings."""
+    if max(len(left), len(right)) > LONGEST_VERSION:
+        return compare_text(left, op, right)
     try:
         return Specifier(op + right).contains(left, prereleases=True)
     except (InvalidSpecifier, InvalidVersion):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from packaging.utils import canonicalize_name
 
 from venvkit.errors import SpecError
+from venvkit.frozen import dataclass
 from venvkit.spec.marker_compare import (
     compare_cuda_arch,
     compare_cuda_version,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
 from venvkit.errors import SpecError
+from venvkit.frozen import dataclass
 from venvkit.spec.documents import decode, format_of, read_document
 from venvkit.spec.fields import Faults, Reader, Table, kind_of
 from venvkit.spec.levers import LEVER_FIELDS, Levers
@@ -63,7 +63,7 @@ class ModelSpec:
     trusted_hosts: tuple[str, ...] = ()
     index_strategy: str | None = None
     no_build_isolation: bool = False
-    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+    levers: Levers = Levers()
     origin: str = ""
 
     def __post_init__(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from venvkit.errors import UsageError
+from venvkit.frozen import dataclass
 from venvkit.spec.engines import Engine, EngineTable
 from venvkit.spec.expansion import Expansion, merged
 from venvkit.spec.levers import Levers
@@ -70,7 +71,7 @@ class Choice:
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     index_strategy: str | None = None
-    levers: Levers = Levers()  # noqa: RUF009 - frozen, so one value may stand for all
+    levers: Levers = Levers()
 
 
 def build_request(

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import SplitResult, parse_qs, unquote
 
 from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as PackagingRequirement
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -23,6 +21,8 @@ from packaging.utils import (
 )
 
 from venvkit.errors import SpecError
+from venvkit.frozen import dataclass
+from venvkit.pep508 import parse_requirement
 from venvkit.spec.marker import Marker, parse_marker
 from venvkit.spec.urls import check_requirement_url, has_control, quoted
 
@@ -153,7 +153,7 @@ def _requirement(head: str, text: str, place: str) -> Requirement:
 
 def _pep508(head: str, text: str, place: str) -> tuple[NormalizedName, tuple[str, ...], str]:
     try:
-        parsed = PackagingRequirement(head)
+        parsed = parse_requirement(head)
     except InvalidRequirement as error:
         reason = str(error).partition("\n")[0]
         remedy = "write it like `name[extra]>=1.0` or `name @ https://...`"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from venvkit.frozen import dataclass
 from venvkit.spec.engine_values import Engine
 from venvkit.spec.marker import MarkerContext
 from venvkit.spec.statements import SPEAKERS, By, Kind, Statement, settled, without
 
+_USER = re.compile(r"(?<=://)[^/?#]*@")
 _CUDA_LINE = re.compile(r"/(cu\d{2,3})(?:/|$)")
 
 
@@ -136,8 +138,13 @@ def with_public(sources: Sources, public: tuple[str, ...]) -> Sources:
 
     An index of somebody's own is never: without it, its projects could be taken from elsewhere under their names.
     """
-    known = tuple(url for url in sources.extra_index_urls if f"{url.rstrip('/')}/".startswith(public))
+    known = tuple(url for url in sources.extra_index_urls if is_public(url, public))
     return replace(sources, optional_index_urls=unique(sources.optional_index_urls, known), public_indexes=public)
+
+
+def is_public(url: str, public: tuple[str, ...]) -> bool:
+    """Tell whether an address, with or without a user, lies below one of those of public indexes."""
+    return f"{_USER.sub('', url).rstrip('/')}/".startswith(public)
 
 
 def with_pins(sources: Sources, pins: Iterable[tuple[By, tuple[tuple[str, str], ...]]]) -> Sources:

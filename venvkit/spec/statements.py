@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from packaging.utils import canonicalize_name
+
+from venvkit.frozen import dataclass
 
 Kind = Literal["index", "extra-index", "package-index", "find-links", "trusted-host", "index-strategy", "cert"]
 By = Literal["caller", "spec", "pip", "rule", "engine", "host", "uv"]

@@ -6,18 +6,20 @@ site-packages belongs to the environment.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from packaging.utils import canonicalize_name
 
 from venvkit.backend.requestfiles import RequestFiles
+from venvkit.backend.scratch import scratch_folder
 from venvkit.backend.uv import Uv, failure
 from venvkit.events import InstallProgress, Observer, PhaseStarted
+from venvkit.frozen import dataclass
 from venvkit.plan.values import Installed
+from venvkit.store.bare import BareVenvs
 from venvkit.store.recipe import Recipe
 
 
@@ -45,21 +47,22 @@ class UvAssembly:
     """Lets uv create the venv and install into it.
 
     Args:
-        cache: uv's cache folder.
+        near: Returns uv with a cache near the store, and that cache; asked only when something is built.
+        bare: Where bare venvs come from.
     """
 
-    uv: Uv
+    near: Callable[[], tuple[Uv, Path]]
     observer: Observer
-    cache: Path
+    bare: BareVenvs
 
     def folders(self, place: Path) -> tuple[Path, ...]:
         """See `Assembly.folders`."""
-        return (place, self.cache)
+        return (place, self.near()[1])
 
     def create(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> Path:
         """See `Assembly.create`."""
         self.observer(PhaseStarted("create", str(place)))
-        self.uv.create_venv(recipe.interpreter.python, place, keep_fds=keep_fds)
+        self.bare.make(self.near()[0], recipe.interpreter.python, place, keep_fds=keep_fds)
         return next((place / "lib").glob("*/site-packages"))
 
     def install(self, place: Path, recipe: Recipe, *, keep_fds: Sequence[int]) -> None:
@@ -69,8 +72,9 @@ class UvAssembly:
             return
         self.observer(PhaseStarted("install", _amount(recipe)))
         progress = _Progress(recipe, self.observer)
-        uv = replace(self.uv, runner=replace(self.uv.runner, on_line=progress))
-        with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
+        uv = self.near()[0]
+        uv = replace(uv, runner=replace(uv.runner, on_line=progress))
+        with scratch_folder() as folder:
             files = RequestFiles(Path(folder), recipe.sources, recipe.levers)
             args = ["pip", "install", "--no-deps", "--python", str(place / "bin" / "python")]
             args += files.pins(tuple(map(pin_line, recipe.plan.install)))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from venvkit.backend.pip import Pip
 from venvkit.backend.pipfailure import failure
 from venvkit.backend.pipresolver import PipFiles
 from venvkit.events import InstallProgress, Observer, PhaseStarted
+from venvkit.frozen import dataclass
 from venvkit.store.assembly import pin_line
 from venvkit.store.recipe import Recipe
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import py_compile
 import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from venvkit import __version__
 from venvkit.backend.process import Runner
 from venvkit.events import Observer, PhaseStarted, Warned
+from venvkit.frozen import dataclass
 from venvkit.host.distribution import Distribution
 from venvkit.store import crash
 from venvkit.store.assembly import Assembly
@@ -35,13 +36,20 @@ from venvkit.store.receipt import (
     SCHEMA,
     Receipt,
     binary_digest,
+    installed_size,
     listing_digest,
     pyvenv_digest,
-    tree_size,
     write_receipt,
 )
 from venvkit.store.recipe import Recipe
-from venvkit.store.verify import prove_installed, verify_child
+from venvkit.store.verify import (
+    Finder,
+    expected_names,
+    prove_installed,
+    starts_otherwise,
+    verify_imports,
+    verify_origins,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,32 +122,57 @@ class Builder:
         crash.at("build-created")
         _write_view(site_packages, recipe, self.layout.lease(place.name))
         crash.at("build-hook")
-        self.assembly.install(place, recipe, keep_fds=held.keep_fds)
-        crash.at("build-installed")
-        receipt = self._seal(place, site_packages, recipe)
+        with contextlib.ExitStack() as children:
+            finder = self._start_finder(place, children) if recipe.plan.shadow else None
+            self.assembly.install(place, recipe, keep_fds=held.keep_fds)
+            crash.at("build-installed")
+            if finder is not None and starts_otherwise(site_packages):
+                finder.close()
+                finder = self._start_finder(place, children)
+            receipt = self._seal(place, site_packages, recipe, finder)
         crash.at("build-sealed")
         return receipt
 
-    def _seal(self, place: Path, site_packages: Path, recipe: Recipe) -> Receipt:
+    def _start_finder(self, place: Path, children: contextlib.ExitStack) -> Finder:
+        finder = Finder(place / "bin" / "python", self.runner)
+        children.callback(finder.close)
+        return finder
+
+    def _seal(self, place: Path, site_packages: Path, recipe: Recipe, finder: Finder | None) -> Receipt:
         self.observer(PhaseStarted("verify", place.name))
+        python, runner = place / "bin" / "python", self.runner
         installed = prove_installed(
             site_packages, recipe.plan, recipe.problem, (*claims(recipe), *repaired_roots(recipe))
         )
+        write_launchers(place / "bin", _inherited(recipe))
+        owners = expected_names(installed, [item.name for item in recipe.plan.shadow])
+        if finder is not None:
+            finder.ask(owners)
+        # While the child looks.
         conflicts = _conflicts(recipe, installed)
         for conflict in conflicts:
             self.observer(Warned("conflict", str(conflict)))
-        inherited = _inherited(recipe)
-        write_launchers(place / "bin", inherited)
-        shadowed = [item.name for item in recipe.plan.shadow]
-        verify_child(place / "bin" / "python", installed, shadowed, recipe.imports, self.runner)
-        # Byte-code of a single-file module would otherwise make this entry later, and look like an edit.
-        (site_packages / "__pycache__").mkdir(exist_ok=True)
-        py_compile.compile(str(site_packages / f"{HOOK}.py"), doraise=False, quiet=1)
+        size = installed_size(place, site_packages, installed)
+        if finder is not None:
+            verify_origins(owners, finder.origins(), str(place))
+        verify_imports(python, recipe.imports, runner)
+        _compile_hook(site_packages)
         crash.at("build-verified")
         self.observer(PhaseStarted("seal", place.name))
-        receipt = replace(_receipt(place, site_packages, recipe, self.uv_version), conflicts=conflicts)
+        receipt = replace(_receipt(place, site_packages, recipe, self.uv_version), conflicts=conflicts, size=size)
         write_receipt(receipt)
         return receipt
+
+
+def _compile_hook(site_packages: Path) -> None:
+    """Byte-code of a single-file module would otherwise make this entry later, and look like an edit."""
+    source = str(site_packages / f"{HOOK}.py")
+    if os.path.exists(cache_from_source(source)):  # noqa: PTH110 - a child that was asked has made it
+        return
+    import py_compile
+
+    (site_packages / "__pycache__").mkdir(exist_ok=True)
+    py_compile.compile(source, doraise=False, quiet=1)
 
 
 def find_sealed(layout: Layout, key: str) -> Receipt | None:
@@ -241,5 +274,5 @@ def _receipt(place: Path, site_packages: Path, recipe: Recipe, uv_version: str) 
         listing=listing_digest(site_packages),
         pyvenv=pyvenv_digest(place),
         binary=binary_digest(place),
-        size=tree_size([place]),
+        size=0,
     )

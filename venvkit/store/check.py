@@ -6,17 +6,19 @@ import base64
 import csv
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from venvkit.frozen import dataclass
 from venvkit.host.contents import files
 from venvkit.host.distribution import Distribution, scan
 from venvkit.host.snapshot import HostSnapshot
-from venvkit.plan.view import Rules, closure, orphans, overlay
+from venvkit.plan.abi import NO_FAMILIES
+from venvkit.plan.ground import ground_of, orphans
+from venvkit.plan.members import members
+from venvkit.plan.view import Rules, closure, overlay
 from venvkit.store.integrity import fault
 from venvkit.store.inventory import Entry
 from venvkit.store.receipt import Receipt
-from venvkit.store.verify import members
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def _violations(receipt: Receipt, host: HostSnapshot | None) -> Iterator[Finding
     view = overlay(behind, members(installed, inherited=False).values())
     rules = Rules.of(environment, receipt.overrides, receipt.excludes)
     walk = closure(view, [*receipt.roots, *receipt.repaired_roots], rules)
-    for item in (*walk.violations, *orphans(behind, view, rules)):
+    for item in (*walk.violations, *orphans(ground_of(behind, environment, NO_FAMILIES), view, rules)):
         if item not in receipt.plan.broken:
             yield Finding("violation", str(item))
 

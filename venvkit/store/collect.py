@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from venvkit.store import crash
-from venvkit.store.files import delete, move_aside
+from venvkit.store.files import delete, listed, move_aside
 from venvkit.store.layout import KEY_LENGTH, Layout
 from venvkit.store.lease import exclusive
 from venvkit.store.lock import attempt
@@ -50,7 +51,10 @@ def collect_environment(layout: Layout, environment: Path, wanted: Callable[[], 
 
 def shells_of(layout: Layout) -> list[Path]:
     """Return everything that stands where shells stand, ours or not, sorted by path."""
-    return [path for path in sorted(layout.shells.glob("*/*/*")) if path.is_dir() and not path.name.startswith(".")]
+    engines = (engine for model in listed(layout.shells) for engine in listed(model))
+    shells = (shell for engine in engines for shell in listed(engine))
+    found = (Path(shell) for shell in shells if not os.path.basename(shell).startswith("."))  # noqa: PTH119
+    return sorted(path for path in found if path.is_dir())
 
 
 def wanted_environments(layout: Layout, keep_last: int | None = None) -> set[Path]:

@@ -68,10 +68,13 @@ def near_cache(uv: Uv, layout: Layout) -> tuple[Uv, Path]:
     uv links files from its cache when both are on one filesystem and copies them otherwise. A cache that the operator
     names (UV_CACHE_DIR, uv's configuration) stays where it is when it is near already or named by the variable.
     """
+    named = uv.environ.get("UV_CACHE_DIR", "")
+    if os.path.isabs(named):  # noqa: PTH117 - text as it came
+        return uv, Path(named)
     done = uv.run(["cache", "dir"])
     cache = Path(done.stdout.strip()) if done.status == 0 and done.stdout.strip() else layout.cache
     near = existing(cache).stat().st_dev == existing(layout.root).stat().st_dev
-    if near or uv.environ.get("UV_CACHE_DIR"):
+    if near or named:
         return uv, cache
     return replace(uv, environ={**uv.environ, "UV_CACHE_DIR": str(layout.cache)}), layout.cache
 

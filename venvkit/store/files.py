@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
+from itertools import count
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from venvkit.store import crash
 
@@ -14,17 +15,23 @@ from venvkit.store import crash
 TEMPORARY = ".venvkit-new-"
 ASIDE = ".venvkit-old-"
 _ATTEMPTS = 5
+Sync: TypeAlias = Literal["never", "content", "folder"]
+
+_numbers = count()
 
 
-def write_atomically(path: Path, content: bytes, *, what: str) -> None:
-    """Replace `path` with `content`: temporary file beside it, fsync, rename, fsync of the folder.
+def write_atomically(path: Path, content: bytes, *, what: str, sync: Sync = "content") -> None:
+    """Replace `path` with `content`: written beside it, synced, renamed.
 
     Args:
         what: Names the file in the crash points `<what>-written` and `<what>-replaced`.
+        sync: What a power cut shall leave, since a crash of the process leaves the old content or the new in any case.
+            `folder`: that as well, and once this returns the new. `content`: the old or the new. `never`: perhaps an
+            empty file, for what is found out and made again. A sync of a folder takes several milliseconds.
     """
     for attempt in range(_ATTEMPTS):
         try:
-            _replace(path, content, what)
+            _replace(path, content, what, sync=sync != "never")
             break
         except FileNotFoundError:
             # A sweep took the temporary file for a dead writer's, or an empty folder was removed: write it again.
@@ -32,26 +39,49 @@ def write_atomically(path: Path, content: bytes, *, what: str) -> None:
                 raise
             path.parent.mkdir(parents=True, exist_ok=True)
     crash.at(f"{what}-replaced")
-    sync_folder(path.parent)
+    if sync == "folder":
+        _sync_folder(path.parent)
 
 
-def _replace(path: Path, content: bytes, what: str) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.name}.", dir=path.parent)
+def _replace(path: Path, content: bytes, what: str, *, sync: bool) -> None:
+    descriptor, name = _temporary(path)
     try:
-        with os.fdopen(descriptor, "wb") as out:
+        with open(descriptor, "wb") as out:  # noqa: PTH123 - it is open already
             out.write(content)
             out.flush()
-            os.fchmod(out.fileno(), 0o644)
-            os.fsync(out.fileno())
+            if sync:
+                os.fsync(descriptor)
         crash.at(f"{what}-written")
-        Path(name).replace(path)
+        os.replace(name, path)  # noqa: PTH105 - text, as it was opened by
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
+            os.unlink(name)  # noqa: PTH108
         raise
 
 
-def sync_folder(folder: Path) -> None:
+def _temporary(path: Path) -> tuple[int, str]:
+    """Open a new file beside `path`, for the owner to write and for all to read."""
+    stem = f"{path.parent}/{TEMPORARY}{path.name}.{os.getpid()}"
+    while True:
+        name = f"{stem}-{next(_numbers)}"
+        try:
+            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:  # of a dead process that had our number
+            continue
+        os.fchmod(descriptor, 0o644)
+        return descriptor, name
+
+
+def listed(folder: str | Path) -> list[str]:
+    """Return the paths of a folder's entries, sorted; none where there is no folder. A store has thousands of them."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries)
+    except OSError:
+        return []
+
+
+def _sync_folder(folder: Path) -> None:
     """Make renames in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

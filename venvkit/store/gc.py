@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from venvkit.frozen import dataclass
 from venvkit.store import crash
 from venvkit.store.collect import collect_environment, wanted_environments
 from venvkit.store.layout import Layout

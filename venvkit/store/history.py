@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from venvkit.canonical import canonical_json
 from venvkit.errors import MachineError, ProofError, UsageError
+from venvkit.frozen import dataclass
 from venvkit.host.watch import Watch
 from venvkit.store import crash
 from venvkit.store.files import write_atomically
@@ -169,7 +169,8 @@ def _write(layout: Layout, path: Path, shell: Path, receipt: Receipt, *, done: b
     watches += own_watches(receipt, shell) if done else pending
     watches = [watch for watch in watches if not done or watch not in pending]
     fresh = facts_of(layout, receipt, shell, model=facts["model"], engine=facts["engine"])
-    write_atomically(path, canonical_json({**entry, "facts": fresh, "watches": watches}), what="index")
+    now = {**entry, "facts": fresh, "size": receipt.size, "watches": watches}
+    write_atomically(path, canonical_json(now), what="index")
 
 
 def _is_own(watch: Watch, folders: tuple[str, str]) -> bool:

@@ -5,14 +5,19 @@ An entry lists everything that it depends on outside of itself as watches; the w
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from venvkit.canonical import canonical_json
-from venvkit.host.watch import Watch, stat_watch
+from venvkit.frozen import dataclass
+from venvkit.host.metadata import read_bytes
+from venvkit.host.watch import Watch, changed, stat_watch
 from venvkit.store.child import POINTER
-from venvkit.store.files import write_atomically
+from venvkit.store.files import listed, write_atomically
 from venvkit.store.layout import RECEIPT, Layout
 from venvkit.store.mark import MARK
 from venvkit.store.receipt import Receipt
@@ -46,9 +51,11 @@ def write_entry(
         "facts": facts,
         "deep": deep,
         "call": call,
+        "size": receipt.size,
         "watches": [*watches, *own_watches(receipt, shell)],
     }
-    write_atomically(layout.request(request), canonical_json(entry), what="index")
+    # One that a power cut has spoilt is none: then the environment is found by its content.
+    write_atomically(layout.request(request), canonical_json(entry), what="index", sync="never")
     return facts
 
 
@@ -67,6 +74,48 @@ def facts_of(layout: Layout, receipt: Receipt, shell: Path, *, model: str, engin
         "libraries": list(receipt.libraries),
         "lease": str(layout.lease(receipt.id)),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Of the facts, what tells which environment a shell leads to."""
+
+    shell: str
+    path: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an entry says of a shell: the environment that it leads to, and what holds as long as neither is touched."""
+
+    schema: int
+    facts: _Facts
+    watches: tuple[Watch, ...]
+    size: int
+
+    def holds(self) -> bool:
+        """Tell whether shell and environment are as they were; of what else the entry hangs on nothing is asked."""
+        own = (f"{self.facts.path}/", f"{self.facts.shell}/")
+        mine = [watch for watch in self.watches if str(watch[1]).startswith(own)]
+        return len(mine) == OWN_WATCHES and changed(mine) is None
+
+
+def answers(layout: Layout) -> dict[str, list[Answer]]:
+    """Return what the index says of each shell, by its path; what cannot be read says nothing."""
+    found: dict[str, list[Answer]] = {}
+    decoder = msgspec.json.Decoder(Answer)
+    for path in listed(layout.requests):
+        if path.endswith(".json"):
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                answer = decoder.decode(read_bytes(path))
+                if answer.schema == INDEX_SCHEMA:
+                    found.setdefault(answer.facts.shell, []).append(answer)
+    return found
+
+
+# How many there are of those below.
+OWN_WATCHES = 6
 
 
 def own_watches(receipt: Receipt, shell: Path) -> list[Watch]:

@@ -1,13 +1,20 @@
-"""What is in the store: the models' shells, and what each points to."""
+"""What is in the store: the models' shells, and what each points to.
+
+Where the index has an entry of a shell, and neither shell nor environment was touched since, it is answered from that;
+only what is left has its receipt read and its environment looked at.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from venvkit.errors import MachineError, UsageError
+from venvkit.frozen import dataclass
+from venvkit.store.collect import shells_of
+from venvkit.store.index import Answer, answers
 from venvkit.store.integrity import fault
 from venvkit.store.layout import Layout
 from venvkit.store.lease import in_use
@@ -27,6 +34,8 @@ class Entry:
         environment: What it points to; None for what is not ours.
         state: `ready`; `spoilt` (edited or moved); `incomplete` (rubble); `unknown-schema`; `foreign` (not ours).
         problem: Why it is not ready; empty when it is.
+        key: The content key; empty when unknown.
+        size: Bytes of the environment when it was sealed.
     """
 
     model: str
@@ -34,27 +43,27 @@ class Entry:
     python: str
     path: Path
     environment: Path | None
-    receipt: Receipt | None
     state: State
     problem: str
     in_use: bool
+    key: str = ""
+    size: int = 0
 
     @property
-    def key(self) -> str:
-        """The content key; empty when unknown."""
-        return self.receipt.key if self.receipt else ""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the environment when it was sealed."""
-        return self.receipt.size if self.receipt else 0
+    def receipt(self) -> Receipt | None:
+        """The environment's receipt, read when it is asked for; None where there is none that can be read."""
+        if self.environment is None:
+            return None
+        with contextlib.suppress(MachineError):
+            return read_receipt(self.environment)
+        return None
 
 
 def entries(layout: Layout) -> Iterator[Entry]:
     """Yield every model of the store, sorted by path."""
-    for shell in sorted(layout.shells.glob("*/*/*")):
-        if shell.is_dir() and not shell.name.startswith("."):
-            yield _entry(layout, shell)
+    known = answers(layout)
+    for shell in shells_of(layout):
+        yield _entry(layout, shell, known)
 
 
 def find_entries(layout: Layout, model: str, engine: str | None = None) -> tuple[Entry, ...]:
@@ -63,10 +72,11 @@ def find_entries(layout: Layout, model: str, engine: str | None = None) -> tuple
     Raises:
         UsageError: It has none (`model-not-built`).
     """
+    known = answers(layout)
     found = tuple(
-        entry
-        for entry in entries(layout)
-        if entry.model == model and (engine is None or entry.engine == engine.lower())
+        _entry(layout, shell, known)
+        for shell in shells_of(layout)
+        if shell.parent.parent.name == model and (engine is None or shell.parent.name == engine.lower())
     )
     if not found:
         raise UsageError(
@@ -78,12 +88,18 @@ def find_entries(layout: Layout, model: str, engine: str | None = None) -> tuple
     return found
 
 
-def _entry(layout: Layout, shell: Path) -> Entry:
-    model, engine, python = shell.relative_to(layout.shells).parts
-    environment = shell_target(shell)
-    receipt, state, problem = _judge(environment)
-    used = environment is not None and in_use(layout.lease(environment.name))
-    return Entry(model, engine, python, shell, environment, receipt, state, problem, used)
+def _entry(layout: Layout, shell: Path, known: dict[str, list[Answer]]) -> Entry:
+    model, engine, python = shell.parts[-3:]
+    for answer in known.get(str(shell), ()):
+        if answer.holds():
+            environment, facts = Path(answer.facts.path), answer.facts
+            used = in_use(layout.lease(environment.name))
+            return Entry(model, engine, python, shell, environment, "ready", "", used, facts.key, answer.size)
+    target = shell_target(shell)
+    receipt, state, problem = _judge(target)
+    used = target is not None and in_use(layout.lease(target.name))
+    key, size = (receipt.key, receipt.size) if receipt is not None else ("", 0)
+    return Entry(model, engine, python, shell, target, state, problem, used, key, size)
 
 
 def _judge(environment: Path | None) -> tuple[Receipt | None, State, str]:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from venvkit.canonical import digest
 from venvkit.errors import MachineError
+from venvkit.frozen import dataclass
 
 RECEIPT = "venvkit.json"
 KEY_LENGTH = 16

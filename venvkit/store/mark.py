@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from venvkit.canonical import canonical_json
-from venvkit.store.files import write_atomically
+from venvkit.frozen import dataclass
+from venvkit.store.files import Sync, write_atomically
 
 MARK = "venvkit-shell.json"
 SCHEMA = 1
@@ -81,8 +81,8 @@ def read_mark(shell: Path) -> Mark | None:
         return None
 
 
-def write_mark(shell: Path, mark: Mark) -> None:
+def write_mark(shell: Path, mark: Mark, *, sync: Sync = "content") -> None:
     """Write a shell's mark, atomically."""
     generations = [{"environment": str(item.environment), "since": item.since} for item in mark.generations]
     content = {"schema": SCHEMA, "environment": str(mark.environment), "generations": generations}
-    write_atomically(shell / MARK, canonical_json(content), what="mark")
+    write_atomically(shell / MARK, canonical_json(content), what="mark", sync=sync)

@@ -9,17 +9,16 @@ are shared by all who have a part of them.
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from venvkit.host.contents import files
+from venvkit.frozen import dataclass
+from venvkit.host.contents import files, recorded
 from venvkit.host.distribution import Distribution
 from venvkit.host.metadata import read_text
 
@@ -55,13 +54,46 @@ class Conflict:
         return f"{self.first} and {self.second} {what} {self.path}: {self.remedy}"
 
 
-@dataclass(frozen=True)
 class _Owner:
-    """A distribution and its modules: the digest of each, as recorded, by path."""
+    """A distribution and its modules. Its record is parsed when some other one has a name in common with it."""
 
-    distribution: Distribution
-    modules: Mapping[str, str] = field(repr=False)
-    _spread: dict[str, bool] = field(default_factory=dict, repr=False)
+    def __init__(self, distribution: Distribution) -> None:
+        self.distribution = distribution
+        self._spread: dict[str, bool] = {}
+
+    @cached_property
+    def _record(self) -> str | None:
+        return read_text(f"{self.distribution.location}/RECORD")
+
+    @cached_property
+    def tops(self) -> frozenset[str]:
+        """The first parts of its files' paths, and perhaps of some that are no modules."""
+        lines = files(self.distribution) if self._record is None else self._record.splitlines()
+        # Few are left after the first step; a digest has no slash.
+        heads = {line.partition("/")[0] for line in lines}
+        names = {head.partition(",")[0].lstrip('"') for head in heads}
+        return frozenset(name for name in names if name != ".." and not name.endswith((".dist-info", ".egg-info")))
+
+    def shares(self, other: _Owner) -> bool:
+        """Tell whether both have a part in one top-level name."""
+        return bool(self.tops & other.tops) and bool(self.names & other.names)
+
+    def may_share(self, names: Collection[str]) -> bool:
+        """Tell whether it may have a part in one of some top-level names: a search of the record, for the many."""
+        if self._record is None:
+            return True
+        return any(name in self._record for name in names) and not self.tops.isdisjoint(names)
+
+    @cached_property
+    def modules(self) -> Mapping[str, str]:
+        """The digest of each module, as recorded, by its path; empty where none is recorded."""
+        if self._record is None:
+            return {path: "" for path in files(self.distribution) if _is_module(path)}
+        return {
+            path: digest.removeprefix("sha256=") if digest.startswith("sha256=") else ""
+            for path, digest in recorded(self._record)
+            if _is_module(path)
+        }
 
     @property
     def label(self) -> str:
@@ -102,9 +134,9 @@ def find_conflicts(
         visible: Those of the host that none of them replaces.
         wanted: Names that the request itself asks for: of two, the other one can be done without.
     """
-    owners = [_Owner(item, _modules(item)) for item in sorted(installed, key=lambda item: item.name)]
-    inside = (_overwritten(one, other, wanted) for one, other in combinations(owners, 2))
-    names = {name for owner in owners for name in owner.names}
+    owners = [_Owner(item) for item in sorted(installed, key=lambda item: item.name)]
+    inside = (_overwritten(one, other, wanted) for one, other in combinations(owners, 2) if one.shares(other))
+    names = {name for owner in owners for name in owner.tops}
     across = (_across(owners, other) for other in _sharing(visible, names))
     return tuple(item for item in (*inside, *across) if item is not None)
 
@@ -121,6 +153,7 @@ def _overwritten(one: _Owner, other: _Owner, wanted: Collection[str]) -> Conflic
 
 def _across(owners: Sequence[_Owner], other: _Owner) -> Conflict | None:
     """Return the conflict of a host distribution with the child's, whose folder is one and comes first."""
+    owners = [one for one in owners if one.shares(other)]
     for one in owners:
         if (path := _first(_differing(one, other))) is not None:
             return Conflict(one.label, other.label, path, "same-file", f"--exclude {one.distribution.name}")
@@ -134,8 +167,6 @@ def _across(owners: Sequence[_Owner], other: _Owner) -> Conflict | None:
 
 
 def _differing(one: _Owner, other: _Owner) -> Iterator[str]:
-    if not one.names & other.names:
-        return
     for path in one.modules.keys() & other.modules.keys():
         if path.endswith("/__init__.py") and not one.is_package(path.rpartition("/")[0]):
             continue
@@ -147,16 +178,15 @@ def _hidden(owners: Sequence[_Owner], other: _Owner) -> Iterator[tuple[str, _Own
     """Yield each module that no import reaches, since its package's `__init__` lies in the other folder, and the
     distribution of the child that has a part in that.
     """
-    near = [one for one in owners if one.names & other.names]
-    holders = {folder: one for one in reversed(near) for folder in one.folders}
-    paths = {path for one in near for path in one.modules}
+    holders = {folder: one for one in reversed(owners) for folder in one.folders}
+    paths = {path for one in owners for path in one.modules}
     for path in other.modules.keys() - paths:
         if other.is_hollow(path):
             continue
         holder = _holder(path, holders, other)
         if holder is not None and holder is not other:
             yield path, holder
-    for one in near:
+    for one in owners:
         for path in one.modules.keys() - other.modules.keys():
             if not one.is_hollow(path) and _holder(path, holders, other) is other:
                 yield path, one
@@ -180,24 +210,11 @@ def _sharing(visible: Iterable[Distribution], names: Collection[str]) -> Iterato
         if item.site_dir not in there:
             there[item.site_dir] = frozenset(n for n in names if os.path.lexists(Path(item.site_dir, n)))
         near = there[item.site_dir]
-        record = read_text(f"{item.location}/RECORD") or ""
-        # A search of the text spares parsing the records of nearly all.
-        if not near or item.editable or (record and not any(name in record for name in near)):
+        if not near or item.editable:
             continue
-        owner = _Owner(item, _modules(item))
-        if owner.names & near:
+        owner = _Owner(item)
+        if owner.may_share(near) and owner.names & near:
             yield owner
-
-
-def _modules(item: Distribution) -> dict[str, str]:
-    """Return the modules of a distribution with their digests, empty where none is recorded."""
-    record = read_text(f"{item.location}/RECORD")
-    rows = csv.reader(record.splitlines()) if record is not None else ([path] for path in files(item))
-    return {
-        row[0]: row[1].removeprefix("sha256=") if len(row) > 1 and row[1].startswith("sha256=") else ""
-        for row in rows
-        if row and _is_module(row[0])
-    }
 
 
 def _is_module(path: str) -> bool:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
 from venvkit.canonical import digest
 from venvkit.errors import MachineError
+from venvkit.frozen import dataclass
+from venvkit.host.distribution import Distribution
+from venvkit.host.metadata import read_bytes
+from venvkit.host.watch import stat_watch
 from venvkit.masking import mask
 from venvkit.plan.values import Plan
 from venvkit.store.files import write_atomically
@@ -88,7 +94,7 @@ class Receipt:
 def write_receipt(receipt: Receipt) -> None:
     """Seal an environment. Credentials in addresses are masked: a receipt is read by anybody."""
     content = msgspec.json.encode(_masked(msgspec.to_builtins(receipt)))
-    write_atomically(Path(receipt.path, RECEIPT), content, what="receipt")
+    write_atomically(Path(receipt.path, RECEIPT), content, what="receipt", sync="folder")
 
 
 def _masked(value: object) -> object:
@@ -130,6 +136,24 @@ def read_receipt(environment: Path) -> Receipt | None:
     return receipt
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What of a receipt is read of thousands."""
+
+    schema: Any = None
+
+
+def seal_of(environment: Path) -> Literal["sealed", "unknown"] | None:
+    """Tell by the schema of its receipt alone who sealed an environment: this version, or another; None: nobody did."""
+    try:
+        head = msgspec.json.decode(read_bytes(f"{environment}/{RECEIPT}"), type=_Head)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except msgspec.MsgspecError:
+        return "sealed"  # and damaged since
+    return "sealed" if head.schema == SCHEMA else "unknown"
+
+
 def is_known(environment: Path) -> bool:
     """Tell whether an environment may be judged and removed: not when another version of venvkit sealed it."""
     try:
@@ -141,15 +165,32 @@ def is_known(environment: Path) -> bool:
 
 def listing_digest(site_packages: Path) -> str:
     """Digest what lies in a site-packages: its entries and each distribution's RECORD, byte-code aside."""
-    with os.scandir(site_packages) as found:
-        entries = sorted(entry.name for entry in found if entry.name != "__pycache__")
-    records = [_content(site_packages / name / "RECORD") for name in entries if name.endswith(".dist-info")]
-    return digest([entries, records])
+    with os.scandir(site_packages) as names:
+        entries = sorted(entry.name for entry in names if entry.name != "__pycache__")
+    paths = [f"{site_packages}/{name}/RECORD" for name in entries if name.endswith(".dist-info")]
+    state = (entries, [stat_watch(path) for path in paths])
+    known = _listings.get(str(site_packages))
+    if known is not None and known[0] == state:
+        return known[1]
+    found = digest([entries, [_digest(path) for path in paths]])
+    newest = max((int(watch[2] or 0) for watch in state[1] if len(watch) > 2), default=0)
+    if time.time_ns() - newest > _TICK_NS:
+        if len(_listings) >= _MOST:
+            _listings.clear()
+        _listings[str(site_packages)] = (state, found)
+    return found
+
+
+# What this process has digested: a server that asks for its models' environments again and again reads no record twice.
+_listings: dict[str, tuple[object, str]] = {}
+_MOST = 256
+# A file that was written this recently may be written again without its time telling.
+_TICK_NS = 1_000_000_000
 
 
 def pyvenv_digest(environment: Path) -> str:
     """Digest an environment's pyvenv.cfg, which decides what its interpreter is."""
-    return digest(_content(environment / "pyvenv.cfg"))
+    return _digest(f"{environment}/pyvenv.cfg")
 
 
 def binary_digest(environment: Path) -> str:
@@ -162,17 +203,59 @@ def binary_digest(environment: Path) -> str:
     return digest([os.path.realpath(python), found.st_size, found.st_mtime_ns])
 
 
-def _content(path: Path) -> str:
+def _digest(path: str) -> str:
+    """Digest a file's content; of one that cannot be read it is empty."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return hashlib.sha256(read_bytes(path)).hexdigest()
     except OSError:
         return ""
 
 
-def tree_size(paths: Iterable[Path]) -> int:
-    """Return the bytes of all files below `paths`, links not followed."""
+def installed_size(place: Path, site_packages: Path, installed: Iterable[Distribution]) -> int:
+    """Return the bytes of an environment's files, links not followed.
+
+    What the records of its distributions tell is not asked of the disk; they have all files but a few.
+    """
+    known = 0
+    for item in installed:
+        recorded = _recorded_size(item)
+        if recorded is None:
+            return tree_size(place)
+        known += recorded
+    return known + _files_size(site_packages) + _files_size(place) + tree_size(place / "bin")
+
+
+def _recorded_size(item: Distribution) -> int | None:
+    """Return the bytes of a distribution's files in site-packages, record included; None where its record is unsure."""
+    try:
+        content = read_bytes(f"{item.location}/RECORD")
+    except OSError:
+        return None
+    text = content.decode("utf-8", "replace")
+    if '"' in text:
+        return None
+    # Left out is what is counted where it lies: scripts and the like, and files beside the folders.
+    inside = [line for line in text.splitlines() if "/" in line and not line.startswith(("..", "/"))]
+    sizes = [line.rpartition(",")[2] for line in inside]
+    # The record alone has no size of itself.
+    if sizes.count("") > 1:
+        return None
+    try:
+        return len(content) + sum(map(int, filter(None, sizes)))
+    except ValueError:
+        return None
+
+
+def _files_size(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(
+            entry.stat(follow_symlinks=False).st_size for entry in entries if not entry.is_dir(follow_symlinks=False)
+        )
+
+
+def tree_size(folder: Path) -> int:
     total = 0
-    pending = [os.fspath(path) for path in paths]
+    pending = [os.fspath(folder)]
     while pending:
         try:
             with os.scandir(pending.pop()) as entries:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import field
 
 from packaging.utils import canonicalize_name
 
 from venvkit.canonical import digest
+from venvkit.frozen import dataclass
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.problem import Problem
@@ -41,6 +42,7 @@ class Recipe:
     levers: Levers
     uv_settings: tuple[tuple[str, str], ...]
     backend: str = "uv"
+    _known: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def relied(self) -> tuple[Relied, ...]:
@@ -64,6 +66,11 @@ class Recipe:
 
         Where a file comes from is not in it when its digest is: two mirrors of one index give one environment.
         """
+        if "key" not in self._known:
+            self._known["key"] = self._content_key()
+        return self._known["key"]
+
+    def _content_key(self) -> str:
         pins = [
             [item.name, item.version, item.description.sha256 or item.description.url or item.url]
             for item in self.plan.install

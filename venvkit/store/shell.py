@@ -17,7 +17,7 @@ from venvkit.errors import BusyError
 from venvkit.events import Observer, ignore
 from venvkit.store import crash
 from venvkit.store.child import POINTER, pointed_to, pointer_line
-from venvkit.store.files import ASIDE, TEMPORARY, delete, move_aside, sync_folder, write_atomically
+from venvkit.store.files import ASIDE, TEMPORARY, Sync, delete, listed, move_aside, write_atomically
 from venvkit.store.layout import Layout
 from venvkit.store.lock import HeldLock, hold
 from venvkit.store.mark import Mark, new_mark, read_mark, write_mark
@@ -41,8 +41,11 @@ def shell_target(shell: Path) -> Path | None:
 def wanted_by(shell: Path, keep_last: int | None = None) -> set[Path]:
     """Return the environments that a shell needs: its generations, and what its `.pth` leads to at this instant."""
     mark = read_mark(shell)
-    if mark is None:
-        return set()
+    return set() if mark is None else wanted_by_mark(shell, mark, keep_last)
+
+
+def wanted_by_mark(shell: Path, mark: Mark, keep_last: int | None = None) -> set[Path]:
+    """Return what a shell needs whose mark was read just now; see `wanted_by`."""
     kept = mark if keep_last is None else mark.keeping(keep_last)
     pointed = {found for path in _pointers(shell) if (found := _environment_of(path)) is not None}
     return {mark.environment, *(item.environment for item in kept.generations)} | pointed
@@ -53,7 +56,8 @@ def is_pointed(shell: Path, receipt: Receipt) -> bool:
     environment = Path(receipt.path)
     line = pointer_line(Path(receipt.site_packages))
     place = shell / Path(receipt.site_packages).relative_to(environment) / POINTER
-    return shell_target(shell) == environment and _read(place) == line and os.access(shell / "bin" / "python", os.X_OK)
+    whole = _read(place) == line and _read(shell / "pyvenv.cfg") == _read(environment / "pyvenv.cfg")
+    return whole and shell_target(shell) == environment and os.access(shell / "bin" / "python", os.X_OK)
 
 
 def point_shell(layout: Layout, shell: Path, receipt: Receipt) -> None:
@@ -74,16 +78,21 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt) -> None:
     sweep_shell(shell)
     if not shell.exists():
         _create(shell, receipt, mark)
+        return
     if read_mark(shell) != mark:
         write_mark(shell, mark)
     crash.at("shell-mark")
     _fit_interpreter(shell, environment)
     _link_scripts(shell / "bin", environment / "bin")
     crash.at("shell-scripts")
+    _write_pointer(shell, receipt)
+    crash.at("shell-pointed")
+
+
+def _write_pointer(shell: Path, receipt: Receipt, *, sync: Sync = "content") -> None:
     pointer, line = _site_packages(shell, receipt) / POINTER, pointer_line(Path(receipt.site_packages))
     if _read(pointer) != line:
-        write_atomically(pointer, line, what="pointer")
-    crash.at("shell-pointed")
+        write_atomically(pointer, line, what="pointer", sync=sync)
 
 
 def _site_packages(root: Path, receipt: Receipt) -> Path:
@@ -93,7 +102,8 @@ def _site_packages(root: Path, receipt: Receipt) -> Path:
 
 
 def _pointers(shell: Path) -> Iterator[Path]:
-    yield from shell.glob(f"lib/*/site-packages/{POINTER}")
+    for version in listed(shell / "lib"):
+        yield Path(version, "site-packages", POINTER)
 
 
 def _environment_of(pointer: Path) -> Path | None:
@@ -110,7 +120,10 @@ def _read(path: Path) -> bytes:
 
 
 def _create(shell: Path, receipt: Receipt, mark: Mark) -> None:
-    """Make the venv beside its place and rename it there: half a shell is never found."""
+    """Make the venv beside its place, all of it, and rename it there: half a shell is never found.
+
+    Nothing is synced: what a power cut leaves of a new shell is mended, or moved aside, when it is next asked for.
+    """
     attempt = shell.with_name(f"{TEMPORARY}{shell.name}")
     environment = Path(receipt.path)
     try:
@@ -118,21 +131,22 @@ def _create(shell: Path, receipt: Receipt, mark: Mark) -> None:
         _site_packages(attempt, receipt)
         if (environment / "lib64").is_symlink():
             (attempt / "lib64").symlink_to("lib")
-        _fit_interpreter(attempt, environment)
-        write_mark(attempt, mark)
+        _fit_interpreter(attempt, environment, sync="never")
+        _link_scripts(attempt / "bin", environment / "bin")
+        _write_pointer(attempt, receipt, sync="never")
+        write_mark(attempt, mark, sync="never")
         crash.at("shell-attempt")
         attempt.rename(shell)
         crash.at("shell-made")
-        sync_folder(shell.parent)
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
 
 
-def _fit_interpreter(shell: Path, environment: Path) -> None:
+def _fit_interpreter(shell: Path, environment: Path, *, sync: Sync = "content") -> None:
     """Give the shell the environment's interpreter: the same links, the same pyvenv.cfg."""
     config = (environment / "pyvenv.cfg").read_bytes()
     if _read(shell / "pyvenv.cfg") != config:
-        write_atomically(shell / "pyvenv.cfg", config, what="config")
+        write_atomically(shell / "pyvenv.cfg", config, what="config", sync=sync)
     bin_folder = shell / "bin"
     bin_folder.mkdir(exist_ok=True)
     for entry in (environment / "bin").iterdir():

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from venvkit.errors import MachineError
+from venvkit.frozen import dataclass
 from venvkit.store.collect import shells_of
+from venvkit.store.files import listed
 from venvkit.store.layout import Layout
 from venvkit.store.lease import in_use, last_use
 from venvkit.store.mark import MARK, read_mark
 from venvkit.store.processes import running_from
-from venvkit.store.receipt import read_receipt
-from venvkit.store.shell import wanted_by
+from venvkit.store.receipt import seal_of
+from venvkit.store.shell import wanted_by_mark
 
 ENVIRONMENT_NAME = re.compile(r"[0-9a-f]+-\d+")
 
@@ -95,10 +96,10 @@ def survey(layout: Layout, keep_last: int | None = None) -> Survey:
         mark = read_mark(path)
         if mark is not None:
             made = last_use(path / MARK)
-            shells.append(Shell(path, mark.environment, frozenset(wanted_by(path, keep_last)), made))
+            shells.append(Shell(path, mark.environment, frozenset(wanted_by_mark(path, mark, keep_last)), made))
     environments = {}
     for path in environment_folders(layout):
-        state = _state(path)
+        state = seal_of(path)
         if state is not None:
             lease = layout.lease(path.name)
             environments[path] = StoredEnvironment(path, state, in_use(lease), last_use(lease))
@@ -107,13 +108,4 @@ def survey(layout: Layout, keep_last: int | None = None) -> Survey:
 
 def environment_folders(layout: Layout) -> list[Path]:
     """Return the environments and their rubble, sorted; what is named otherwise is not ours to judge."""
-    if not layout.envs.is_dir():
-        return []
-    return [path for path in sorted(layout.envs.iterdir()) if ENVIRONMENT_NAME.fullmatch(path.name)]
-
-
-def _state(path: Path) -> Literal["sealed", "unknown"] | None:
-    try:
-        return None if read_receipt(path) is None else "sealed"
-    except MachineError as error:
-        return "unknown" if error.code == "receipt-unknown" else "sealed"
+    return [Path(path) for path in listed(layout.envs) if ENVIRONMENT_NAME.fullmatch(os.path.basename(path))]  # noqa: PTH119

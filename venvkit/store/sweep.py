@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from venvkit.frozen import dataclass
 from venvkit.store.collect import collect_environment, shells_of, wanted_environments
-from venvkit.store.files import ASIDE, TEMPORARY, delete
+from venvkit.store.files import ASIDE, TEMPORARY, delete, listed
 from venvkit.store.layout import RECEIPT, Layout
 from venvkit.store.lease import exclusive
 from venvkit.store.lock import attempt
@@ -43,7 +43,8 @@ def rubble(layout: Layout, *, foreign: bool = False) -> Iterator[Rubble]:
             of = engine / path.name.removeprefix(TEMPORARY)
             yield Rubble(path, "its making or removal did not finish", of if path.name.startswith(TEMPORARY) else None)
     for shell in shells_of(layout):
-        for folder in (shell, shell / "bin", *shell.glob("lib/*/site-packages")):
+        packages = (Path(version, "site-packages") for version in listed(shell / "lib"))
+        for folder in (shell, shell / "bin", *packages):
             for path in _leftovers(folder):
                 yield Rubble(path, "its writer died", shell)
     if foreign and layout.foreign.is_dir():
@@ -52,10 +53,9 @@ def rubble(layout: Layout, *, foreign: bool = False) -> Iterator[Rubble]:
 
 
 def _leftovers(folder: Path) -> list[Path]:
-    try:
-        return [path for path in sorted(folder.iterdir()) if path.name.startswith((TEMPORARY, ASIDE))]
-    except OSError:
-        return []
+    # A store has thousands of folders, and next to none of them anything of this kind.
+    names = (path for path in listed(folder) if os.path.basename(path).startswith((TEMPORARY, ASIDE)))  # noqa: PTH119
+    return [Path(path) for path in names]
 
 
 def sweep(layout: Layout, item: Rubble) -> bool:

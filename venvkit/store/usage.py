@@ -3,74 +3,72 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-_BLOCK = 512
+from venvkit.frozen import dataclass
 
-Inode = tuple[int, int]
+_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The inodes of some trees.
+    """The inodes of some trees, all on one filesystem.
 
     Args:
-        links: For each tree, how many of its names lead to each inode.
-        bytes_of: Allocated bytes of each inode.
+        links: For each tree the inode of every name in it.
+        blocks: What each inode has allocated, in blocks of 512 bytes.
         total_links: How many names each inode has on the whole filesystem.
     """
 
-    links: Mapping[Path, Mapping[Inode, int]]
-    bytes_of: Mapping[Inode, int]
-    total_links: Mapping[Inode, int]
+    links: Mapping[Path, Sequence[int]]
+    blocks: Mapping[int, int]
+    total_links: Mapping[int, int]
 
     def size(self, trees: Iterable[Path]) -> int:
         """Return the bytes that `trees` hold together, each inode once."""
-        return sum(self.bytes_of[inode] for inode in {inode for tree in trees for inode in self.links[tree]})
+        inodes = set().union(*(self.links[tree] for tree in trees))
+        return sum(self.blocks[inode] for inode in inodes) * _BLOCK
 
     def freed(self, trees: Iterable[Path]) -> int:
         """Return the bytes that the disk gets back when `trees` go: of inodes that lose their last name."""
-        gone: Counter[Inode] = Counter()
+        gone: Counter[int] = Counter()
         for tree in trees:
             gone.update(self.links[tree])
-        return sum(self.bytes_of[inode] for inode, count in gone.items() if count >= self.total_links[inode])
+        return sum(self.blocks[inode] for inode, count in gone.items() if count >= self.total_links[inode]) * _BLOCK
 
 
 def measure(trees: Iterable[Path]) -> Usage:
-    """Walk `trees`, links not followed; what cannot be read counts nothing."""
-    links: dict[Path, Counter[Inode]] = {}
-    sizes: dict[Inode, int] = {}
-    totals: dict[Inode, int] = {}
+    """Walk `trees`, links not followed; what cannot be read counts nothing.
+
+    A file is looked at once, under the first of its names: of a thousand environments most files are links.
+    """
+    links: dict[Path, list[int]] = {}
+    blocks: dict[int, int] = {}
+    totals: dict[int, int] = {}
     for tree in trees:
-        found = links.setdefault(tree, Counter())
-        for inode, stat in _walk(tree):
-            found[inode] += 1
-            sizes[inode] = stat.st_blocks * _BLOCK
-            # A folder's link count is of its subfolders; it has one name.
-            totals[inode] = 1 if _is_folder(stat) else stat.st_nlink
-    return Usage(links, sizes, totals)
-
-
-def _is_folder(stat: os.stat_result) -> bool:
-    return stat.st_mode & 0o170000 == 0o040000
-
-
-def _walk(tree: Path) -> Iterable[tuple[Inode, os.stat_result]]:
-    pending = [os.fspath(tree)]
-    while pending:
-        folder = pending.pop()
-        try:
-            own = os.lstat(folder)
-            yield (own.st_dev, own.st_ino), own
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                        continue
-                    stat = entry.stat(follow_symlinks=False)
-                    yield (stat.st_dev, stat.st_ino), stat
-        except OSError:
-            continue
+        names = links.setdefault(tree, [])
+        pending = [os.fspath(tree)]
+        while pending:
+            folder = pending.pop()
+            try:
+                own = os.lstat(folder)
+                names.append(own.st_ino)
+                # A folder's link count is of its subfolders; it has one name.
+                blocks[own.st_ino] = own.st_blocks
+                totals[own.st_ino] = 1 if stat.S_ISDIR(own.st_mode) else own.st_nlink
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(entry.path)
+                            continue
+                        inode = entry.inode()
+                        if inode not in blocks:
+                            found = entry.stat(follow_symlinks=False)
+                            blocks[inode], totals[inode] = found.st_blocks, found.st_nlink
+                        names.append(inode)
+            except OSError:
+                continue
+    return Usage(links, blocks, totals)

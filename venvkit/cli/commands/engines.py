@@ -18,7 +18,6 @@ from venvkit.settings import load_settings
 from venvkit.spec.data import EngineFile, engine_files
 from venvkit.spec.engines import Engine, EngineTable, HostIndex, Rule, load_engines
 from venvkit.spec.levers import Levers
-from venvkit.spec.marker_compare import engine_key
 from venvkit.spec.requirement import parse_line
 from venvkit.spec.sources import cuda_line
 
@@ -47,7 +46,11 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The result of `engines`: engine data, all of it or what concerns one engine (`whole` is false then)."""
+    """The result of `engines`: engine data, all of it or what concerns one engine (`whole` is false then).
+
+    `strangers` are the names in rules that are no engine's: likely misspelled, and such a rule waits for an engine
+    that is launched by that very name.
+    """
 
     files: tuple[EngineFile, ...]
     engines: tuple[Engine, ...]
@@ -55,20 +58,22 @@ class Known:
     host_indexes: tuple[HostIndex, ...]
     public_indexes: tuple[str, ...]
     whole: bool = True
+    strangers: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, files: tuple[EngineFile, ...], found: EngineTable, engine: Engine | None = None) -> Known:
         """Return what is shown of the data, or of one engine in it."""
+        strangers = frozenset(name for rule in found.rules for name in rule.engines if found.find(name) is None)
         if engine is None:
-            return cls(files, found.engines, found.rules, found.host_indexes, found.public_indexes)
+            return cls(files, found.engines, found.rules, found.host_indexes, found.public_indexes, strangers=strangers)
         rules = tuple(rule for rule in found.rules if _concerns(rule, engine))
-        return cls(files, (engine,), rules, (), (), whole=False)
+        return cls(files, (engine,), rules, (), (), whole=False, strangers=strangers)
 
     def data(self) -> object:
         return {
             "files": [{"path": str(file.path), "source": file.source} for file in self.files],
             "engines": [{**self._engine(engine), **self._origin(engine)} for engine in self.engines],
-            "rules": [{**_rule(rule), **self._origin(rule)} for rule in self.rules],
+            "rules": [{**self._rule(rule), **self._origin(rule)} for rule in self.rules],
             "host_indexes": [
                 {"name": one.name, "packages": one.packages, "indexes": dict(one.indexes), **self._origin(one)}
                 for one in self.host_indexes
@@ -99,6 +104,18 @@ class Known:
             "indexes": [asdict(index) for index in Index.all_of(engine)],
             "index_strategy": engine.index_strategy,
             "levers": _levers(engine.levers),
+        }
+
+    def _rule(self, rule: Rule) -> dict[str, object]:
+        return {
+            "name": rule.name,
+            "engines": rule.engines,
+            "unknown_engines": [name for name in rule.engines if name in self.strangers],
+            "models": rule.models,
+            "requires": rule.requires,
+            "when": rule.when,
+            "packages": rule.packages,
+            "levers": _levers(rule.levers),
         }
 
     def _origin(self, part: Engine | Rule | HostIndex) -> dict[str, object]:
@@ -161,7 +178,7 @@ class Known:
         rows = [
             ("" if number else rule.name, what, text, "" if number else self._from(rule))
             for rule in self.rules
-            for number, (what, text) in enumerate(_parts(rule))
+            for number, (what, text) in enumerate(_parts(rule, self.strangers))
         ]
         return table(f"special cases: {len(self.rules)}", columns, rows)
 
@@ -212,23 +229,10 @@ def _named(found: EngineTable, name: str) -> Engine:
 def _concerns(rule: Rule, engine: Engine) -> bool:
     """Tell whether a rule is about an engine: it names the engine, or asks for a distribution of its packages."""
     if rule.engines:
-        keys = {engine_key(engine.name), *map(engine_key, engine.aliases)}
-        return any(engine_key(name) in keys for name in rule.engines)
+        return engine.name in rule.engines
     lines = (*engine.packages, *(line for _, more in engine.formats for line in more))
     names = {parse_line(line, place=engine.name).name for line in lines}
     return any(canonicalize_name(PackagingRequirement(text).name) in names for text in rule.requires)
-
-
-def _rule(rule: Rule) -> dict[str, object]:
-    return {
-        "name": rule.name,
-        "engines": rule.engines,
-        "models": rule.models,
-        "requires": rule.requires,
-        "when": rule.when,
-        "packages": rule.packages,
-        "levers": _levers(rule.levers),
-    }
 
 
 def _levers(levers: Levers) -> dict[str, object]:
@@ -245,9 +249,10 @@ def _lines(value: object) -> Iterator[str]:
         yield from map(str, value)
 
 
-def _parts(rule: Rule) -> Iterator[tuple[str, str]]:
+def _parts(rule: Rule, strangers: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Yield when a rule applies, then what it adds."""
-    for what, names in (("engine", rule.engines), ("model", rule.models)):
+    engines = [f"{name} (no engine is called that)" if name in strangers else name for name in rule.engines]
+    for what, names in (("engine", engines), ("model", rule.models)):
         yield from [(what, " or ".join(names))] if names else []
     yield from (("asked for", text) for text in rule.requires)
     yield from [("when", rule.when)] if rule.when else []

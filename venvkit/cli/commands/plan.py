@@ -95,13 +95,17 @@ def command(
     leave, and what of it the store has.
     """
     if everything:
-        if model is not None or page.pop("account"):
+        if model is not None:
             ctx.fail("name a model, or give --all, and not both")
+        if page.pop("account"):
+            ctx.fail("--sources is for one model: name it, and leave --all away")
         from venvkit.cli.fleetruns import plan_all
 
         return plan_all(choices, enable=enable, quiet=quiet, full=page.pop("explain"), **page)
     if model is None or page["jobs"] is not None or page["refresh"]:
         ctx.fail("name a model, or give --all" if model is None else "--jobs and --refresh are for --all")
+    if page["account"] and page["explain"]:
+        ctx.fail("--sources shows no plan that --explain could tell of: give one of them")
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         if not (load_settings().enable if enable is None else enable):
             observer(Warned("disabled", "environments are switched off: build would hand out the host's interpreter"))

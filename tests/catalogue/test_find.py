@@ -107,7 +107,7 @@ def test_what_tells_variants_apart_is_said() -> None:
         choose(Asked("m"), models)
     assert caught.value.details == (
         "variant 1: engine `MLX`, format `mlx`, quantization `8-bit`",
-        "variant 2: with nothing that tells it apart",
+        "variant 2: /host/m.json",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from tests.bench.cases import Plan, Row, Side
 from tests.bench.processes import seconds
 from tests.bench.sizes import FOUR_REQUEST
-from tests.bench.world import UV, World
+from tests.bench.world import World
 
 SIZES = (100, 300, 1000, 3000)
 _SATISFIED = tuple(f"host-{number}>=0.5" for number in range(10, 15))
@@ -46,10 +46,7 @@ def planning(world: World) -> Iterator[Plan]:
 
 
 def plan_of(world: World, what: str, size: int, request: tuple[str, ...], *, growth: bool = False) -> Plan:
-    """Planning a request in a server's process, and uv's dry runs of it by hand: the same files, the same mirror.
-
-    Where the plan takes no dry run, it is the one that somebody by hand would ask the host itself for.
-    """
+    """Planning a request in a server's process, and uv's dry runs of it by hand: the same files, the same mirror."""
     agent, host = world.agent(), world.host(size)
     spec = world.spec(f"plan-{what.replace(' ', '-')}-{size}", request)
     agent.ask("plan", spec=spec, host_python=host)
@@ -60,14 +57,8 @@ def plan_of(world: World, what: str, size: int, request: tuple[str, ...], *, gro
         item["env"].pop("RUST_LOG", None)  # nobody has uv log by hand
     others = [" ".join(item["argv"][1:3]) for item in asked["processes"] if item not in dry]
 
-    plain = keep / "request.txt"
-    keep.mkdir(exist_ok=True)
-    plain.write_text("".join(f"{line}\n" for line in request), encoding="utf-8")
-    own = [UV, "pip", "install", "--dry-run", "--python", host, "-r", str(plain)]
-    commands = [(item["argv"], item["env"]) for item in dry] or [(own, world.environ())]
-
     def by_hand() -> float:
-        return sum(seconds(*command) for command in commands)
+        return sum(seconds(item["argv"], item["env"]) for item in dry)
 
     mine, theirs = "plan_env", "uv's dry runs by hand"
     rows = (Row(f"planning beyond uv, {size}, {what}", mine, (theirs,), "part beyond", 0.15),)

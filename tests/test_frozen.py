@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from venvkit import frozen
+from venvkit.base import frozen
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

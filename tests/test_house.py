@@ -192,7 +192,7 @@ def test_imports_are_absolute() -> None:
 
 
 def test_only_the_runner_starts_processes() -> None:
-    assert importers(PACKAGE, "subprocess") == {"venvkit/backend/process.py"}
+    assert importers(PACKAGE, "subprocess") == {"venvkit/base/process.py"}
 
 
 def test_only_the_command_line_speaks() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from venvkit.masking import mask
+from venvkit.base.mask import mask
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from tests.wheelhouse import Wheelhouse
 from venvkit import ensure_env, plan_env
 from venvkit.errors import SpecError, UsageError
 from venvkit.events import Event, PhaseStarted, Warned, ignore
-from venvkit.repair import repair
-from venvkit.store.inventory import entries
+from venvkit.launch.repair import repair
 from venvkit.store.layout import Layout
+from venvkit.store.look.inventory import entries
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,11 @@ from tests.hosts import Host
 from tests.servers import Authority, Proxy, TlsIndex, forget_network
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import ensure_env, plan_env
-from venvkit.backend.metadata import MetadataReader
-from venvkit.backend.pylock import LockedFile
 from venvkit.errors import SourceError, VenvkitError
-from venvkit.job import Planned
-from venvkit.spec.sources import Sources
+from venvkit.launch.job import Planned
+from venvkit.spec.configuration.sources import Sources
+from venvkit.tools.metadata import MetadataReader
+from venvkit.tools.pylock import LockedFile
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from tests.spec.conftest import World
 from tests.wheelhouse import Wheelhouse
 from venvkit import ensure_env, plan_env
 from venvkit.errors import ProofError, SpecError
-from venvkit.plan.abi import parse_families
+from venvkit.plan.families import parse_families
 from venvkit.plan.planner import make_plan
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.values import Plan

@@ -14,8 +14,8 @@ from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
 from venvkit import Environment, ModelSpec, ensure_env
+from venvkit.launch.warm import question, recall
 from venvkit.settings import load_settings
-from venvkit.warm import question, recall
 
 _seen: list[str] = []
 _watching = False
@@ -54,7 +54,7 @@ def settled(
     wheelhouse.add("tool", "1.0")
     spec = write_spec("m", ["tool"])
     # Nothing can set back when a file was last changed: it need not have settled.
-    monkeypatch.setattr("venvkit.warm._TICK", 0)
+    monkeypatch.setattr("venvkit.launch.warm._TICK", 0)
     ensure_env(spec, host_python=host.python)
     return spec, host.python
 

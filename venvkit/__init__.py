@@ -13,18 +13,18 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from venvkit.api import ensure_env, ensure_env_async, plan_env
-    from venvkit.environment import Environment
     from venvkit.errors import VenvkitError
+    from venvkit.launch.handle import Environment
     from venvkit.spec.model import ModelSpec
 
 __all__ = ["Environment", "ModelSpec", "VenvkitError", "ensure_env", "ensure_env_async", "plan_env"]
-__version__ = "0.1.0"
+
 
 _HOMES = {
     "ensure_env": "venvkit.api",
     "ensure_env_async": "venvkit.api",
     "plan_env": "venvkit.api",
-    "Environment": "venvkit.environment",
+    "Environment": "venvkit.launch.handle",
     "VenvkitError": "venvkit.errors",
     "ModelSpec": "venvkit.spec.model",
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from venvkit.call import Call, check_choices
-from venvkit.environment import Environment
-from venvkit.given import is_path
+from venvkit.launch.asked import Call, check_choices
+from venvkit.launch.given import is_path
+from venvkit.launch.handle import Environment
+from venvkit.launch.warm import moment, question, read_entry, recall, remember, still_true
 from venvkit.settings import load_settings
-from venvkit.warm import moment, question, read_entry, recall, remember, still_true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from venvkit.call import Choices
     from venvkit.events import Observer
-    from venvkit.job import Planned
+    from venvkit.launch.asked import Choices
+    from venvkit.launch.job import Planned
     from venvkit.spec.model import ModelSpec
 
 
@@ -70,7 +70,7 @@ def ensure_env(
         if asked is not None:
             remember(asked, entry, call.given.watch, before)
         return Environment(entry["facts"])
-    from venvkit.provision import provision
+    from venvkit.launch.ensure import provision
 
     return provision(call, key, observer, cancel)
 
@@ -118,7 +118,7 @@ def plan_env(
         VenvkitError: As `ensure_env`.
     """
     from venvkit.events import guarded
-    from venvkit.job import open_job, plan_job
+    from venvkit.launch.job import open_job, plan_job
 
     environ = dict(os.environ)
     call = Call(spec, choices, load_settings(environ), environ)

@@ -14,14 +14,14 @@ from tests.hosts import Host, tree_hashes
 from tests.pips import share_pip
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import VenvkitError, ensure_env, plan_env
-from venvkit.backend.pip import Pip
-from venvkit.backend.pipfailure import failure, lost_sources
-from venvkit.backend.pipresolver import PipFiles
-from venvkit.backend.process import Completed, Runner
+from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, NoSolutionError, SourceError, UsageError
 from venvkit.plan.resolver import Unsolvable
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
+from venvkit.tools.pip.client import Pip
+from venvkit.tools.pip.failure import failure, lost_sources
+from venvkit.tools.pip.resolver import PipFiles
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from venvkit.backend.pipconfig import PipConfig, pip_config_files, read_pip_config
 from venvkit.errors import UsageError
+from venvkit.spec.configuration.pip import PipConfig, pip_config_files, read_pip_config
 
 ASK_PIP = """
 import json, os

@@ -12,9 +12,9 @@ from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import Environment, ensure_env, plan_env
-from venvkit.backend import plans as module
-from venvkit.backend.plans import Plans
-from venvkit.backend.process import Runner
+from venvkit.base.process import Runner
+from venvkit.launch import plans as module
+from venvkit.launch.plans import Plans
 from venvkit.plan.values import Plan
 
 NOTHING = Plan((), ())
@@ -232,11 +232,11 @@ def test_a_uv_that_was_found_is_found_again_without_a_process(
 
     monkeypatch.setattr(Runner, "run", run)
     for number in range(2):
-        monkeypatch.setattr("venvkit.backend.uv._versions", {})
+        monkeypatch.setattr("venvkit.tools.uv.client._versions", {})
         ask(f"m{number}")
     assert len(asked) == 1
     for kept in (tmp_path / "cache" / "venvkit" / "uv").iterdir():
         kept.write_text(kept.read_text().replace("/uv", "/no-such-uv"))
-    monkeypatch.setattr("venvkit.backend.uv._versions", {})
+    monkeypatch.setattr("venvkit.tools.uv.client._versions", {})
     ask("m2", upgrade=True)
     assert len(asked) == 2

@@ -16,14 +16,14 @@ from tests.conftest import WriteSpec
 from tests.hosts import UV, Host, tree_hashes
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import ModelSpec, ensure_env, plan_env
-from venvkit.backend.metadata import MetadataReader
-from venvkit.backend.process import Runner
-from venvkit.backend.pylock import LockedFile, read_pylock
-from venvkit.backend.uv import Uv, failure, find_uv
+from venvkit.base.process import Runner
 from venvkit.errors import CancelledError, MachineError, SourceError, SpecError
 from venvkit.events import Event, Warned
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
+from venvkit.tools.metadata import MetadataReader
+from venvkit.tools.pylock import LockedFile, read_pylock
+from venvkit.tools.uv.client import Uv, failure, find_uv
 
 
 def fake_uv(folder: Path, version: str) -> str:

@@ -17,12 +17,12 @@ import pytest
 from tests.hosts import Host
 from tests.wheelhouse import HttpIndex, Wheelhouse, _Handler
 from venvkit import ModelSpec, ensure_env, plan_env
-from venvkit.backend.process import Runner
-from venvkit.backend.uv import failure
+from venvkit.base.process import Runner
 from venvkit.errors import MachineError, UsageError
 from venvkit.events import Event, Warned
-from venvkit.job import Planned
+from venvkit.launch.job import Planned
 from venvkit.spec.levers import Levers
+from venvkit.tools.uv.client import failure
 
 NewIndex = Callable[..., HttpIndex]
 

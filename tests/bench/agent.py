@@ -66,7 +66,7 @@ def snapshot(python, cache, how):
     """Return what taking a snapshot costs: `cold`; `kept`, by another process in `cache`; `known` to this one."""
     import os
 
-    from venvkit.backend.process import Runner
+    from venvkit.base.process import Runner
     from venvkit.host import snapshot as module
 
     if how == "cold":
@@ -78,7 +78,7 @@ def snapshot(python, cache, how):
 
 def _resolutions(keep=None):
     """Have every uv process noted: its seconds, and what it was asked, kept in `keep`."""
-    from venvkit.backend.process import Runner
+    from venvkit.base.process import Runner
 
     noted = []
     real = Runner.run
@@ -123,11 +123,11 @@ def clone(home, source, count):
     import dataclasses
     import os
 
-    from venvkit.canonical import digest
-    from venvkit.store.index import write_entry
+    from venvkit.base.digest import digest
+    from venvkit.formats.index import write_entry
+    from venvkit.formats.receipt import read_receipt, write_receipt
     from venvkit.store.layout import Layout
-    from venvkit.store.receipt import read_receipt, write_receipt
-    from venvkit.store.shell import point_shell
+    from venvkit.store.shell.point import point_shell
 
     # What a thousand environments cost to write durably is not the question.
     os.fsync = lambda _: None

@@ -12,7 +12,7 @@ from tests.catalogue.hosts import Seen
 from venvkit.host.accelerator import parse_accelerator
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import EngineTable, load_engines
-from venvkit.spec.marker import MarkerContext
+from venvkit.spec.language.marker import MarkerContext
 from venvkit.spec.model import ModelSpec, load_specs
 from venvkit.spec.request import Choice, Request, build_request, spec_engines
 

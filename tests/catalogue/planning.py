@@ -19,11 +19,11 @@ from tests.catalogue.expand import RequirementSet
 from tests.catalogue.hosts import Seen, look
 from tests.catalogue.metadata import Library
 from venvkit import ensure_env
-from venvkit.backend.process import Completed, Runner
-from venvkit.call import Call
+from venvkit.base.process import Completed, Runner
 from venvkit.errors import VenvkitError
 from venvkit.events import guarded
-from venvkit.job import Planned, open_job, plan_job
+from venvkit.launch.asked import Call
+from venvkit.launch.job import Planned, open_job, plan_job
 from venvkit.settings import load_settings
 
 Record = dict[str, Any]

@@ -17,7 +17,7 @@ from tests.catalogue.expand import Catalogue, RequirementSet, expand
 from tests.catalogue.hosts import EXCLUDE_NEWER, cache_folder, find_links, get_catalogue, get_host, index_url, look
 from tests.catalogue.planning import Record, Settings, plan_one, start
 from tests.catalogue.report import render
-from venvkit.canonical import digest
+from venvkit.base.digest import digest
 
 
 def main(argv: Sequence[str] | None = None) -> int:

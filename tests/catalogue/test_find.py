@@ -20,7 +20,7 @@ from venvkit.catalogue.folders import Folders
 from venvkit.catalogue.places import local_places
 from venvkit.catalogue.values import Kind, Listing, Model, Place
 from venvkit.errors import SpecError
-from venvkit.spec.marker_compare import engine_key
+from venvkit.spec.language.compare import engine_key
 from venvkit.spec.model import ModelSpec
 
 PLACE = Place("host", "/host")

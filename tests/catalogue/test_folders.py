@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.catalogue.shelves import age, put, spec
+from venvkit.base.watch import changed
 from venvkit.catalogue.folders import Folders
 from venvkit.catalogue.values import Kind, Listing, Place
 from venvkit.errors import SpecError
-from venvkit.host.watch import changed
 
 
 def folders(root: Path, *kinds: Kind, cache: Path | None = None) -> Folders:

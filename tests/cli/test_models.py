@@ -12,8 +12,8 @@ from tests.cli.conftest import Invoke, document
 from tests.hosts import Host
 from venvkit.catalogue.values import Listing, Model, Place
 from venvkit.cli.commands.models import Shelf
-from venvkit.cli.plain import plain_text
-from venvkit.cli.text import masked
+from venvkit.cli.page.plain import plain_text
+from venvkit.cli.page.text import masked
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from tests.cli.conftest import Invoke, document
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
-from venvkit.call import CHOICES
-from venvkit.cli.options import request_options
+from venvkit.cli.options.request import request_options
+from venvkit.launch.asked import CHOICES
 
 OPTIONS: list[tuple[list[str], dict[str, Any]]] = [
     ([], {}),

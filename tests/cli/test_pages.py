@@ -14,11 +14,11 @@ import pytest
 from tests.cli.conftest import ROOT, Invoke, Process, Start, document
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
-from venvkit.cli.blocks import Block, Cell, Column, Fields, Line, table
-from venvkit.cli.plain import plain_text
-from venvkit.cli.progress import reporting
-from venvkit.cli.terminal import draw
-from venvkit.cli.text import clean, counted, size
+from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, table
+from venvkit.cli.page.plain import plain_text
+from venvkit.cli.page.terminal import draw
+from venvkit.cli.page.text import clean, counted, size
+from venvkit.cli.progress.show import reporting
 from venvkit.events import Event, InstallProgress, PhaseStarted, Waiting, Warned
 
 

@@ -15,13 +15,13 @@ from tests.hosts import Host
 from tests.servers import forget_network
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import plan_env
-from venvkit.call import Call
 from venvkit.cli.outcome import Outcome, envelope
-from venvkit.cli.plain import plain_text
-from venvkit.cli.sourced import Sourced
+from venvkit.cli.page.plain import plain_text
+from venvkit.cli.views.sources import Sourced
 from venvkit.errors import NoSolutionError
 from venvkit.events import ignore
-from venvkit.job import Job, open_job
+from venvkit.launch.asked import Call
+from venvkit.launch.job import Job, open_job
 from venvkit.settings import load_settings
 
 NAMES = "abcdefgh"

@@ -1,4 +1,4 @@
-"""The test build's side of `venvkit.store.crash`: die by SIGKILL at a named point, in a process of one's own.
+"""The test build's side of `venvkit.base.crash`: die by SIGKILL at a named point, in a process of one's own.
 
     VENVKIT_CRASH_AT=receipt-written python -m tests.faults.crashing build spec.json
 
@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from venvkit.store import crash
+from venvkit.base import crash
 
 
 def kill_at(wanted: str) -> Callable[[str], None]:

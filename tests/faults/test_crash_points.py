@@ -8,11 +8,11 @@ import pytest
 
 from tests.faults.crashing import dies
 from tests.faults.world import World, assert_whole, imported
-from venvkit.store import crash
-from venvkit.store.gc import Wish, collect
-from venvkit.store.history import rollback
-from venvkit.store.inventory import find_entries
-from venvkit.store.remove import remove_entry
+from venvkit.base import crash
+from venvkit.store.change.remove import remove_entry
+from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.look.history import rollback
+from venvkit.store.look.inventory import find_entries
 
 BUILD = (
     "request-locked", "planned", "build-number", "build-lease", "build-created", "build-hook", "build-installed",
@@ -88,7 +88,7 @@ def test_while_garbage_is_collected(world: World, point: str) -> None:
 
 def _swept_twice(world: World, wish: Wish) -> Callable[[], object]:
     """A build sweeps its own key's rubble by another way than a collection does."""
-    from venvkit.store.build import sweep_rubble
+    from venvkit.store.env.build import sweep_rubble
 
     return lambda: sweep_rubble(world.layout, "0" * 64)
 

@@ -11,10 +11,10 @@ import pytest
 
 from tests.faults.world import World, assert_whole, imported, kill, writers
 from venvkit.errors import VenvkitError
-from venvkit.store.gc import Wish, collect
-from venvkit.store.history import rollback
-from venvkit.store.inventory import find_entries
-from venvkit.store.remove import remove_entry
+from venvkit.store.change.remove import remove_entry
+from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.look.history import rollback
+from venvkit.store.look.inventory import find_entries
 
 # Long enough for a build here; a blow that comes after the end counts as a kill all the same.
 _LONGEST_S = 0.9

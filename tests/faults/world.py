@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tests.hosts import Host
 from venvkit import Environment, ensure_env
-from venvkit.store.files import ASIDE, TEMPORARY
-from venvkit.store.gc import Wish, collect
+from venvkit.base.files import ASIDE, TEMPORARY
+from venvkit.store.collect.gc import Wish, collect
 from venvkit.store.layout import RECEIPT, Layout
-from venvkit.store.lease import in_use
+from venvkit.store.lock.lease import in_use
 
 ROOT = Path(__file__).resolve().parents[2]
 

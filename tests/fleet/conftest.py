@@ -14,7 +14,7 @@ import pytest
 from tests.fleet.shelf import Shelf, fill, make_shelf
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
-from venvkit.backend.process import Completed, Runner
+from venvkit.base.process import Completed, Runner
 from venvkit.events import ignore
 from venvkit.fleet.expand import Wanted
 from venvkit.fleet.planning import Pace, Survey, plan_fleet

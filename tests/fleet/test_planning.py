@@ -439,7 +439,7 @@ def test_an_optional_index_that_is_away_is_waited_for_once(
     data.write_text(f'[engines.far]\nextra_index_urls = ["{url}"]\noptional_index_urls = ["{url}"]\n', encoding="utf-8")
     index.stop()
     seen: list[str] = []
-    from venvkit.backend import resolver
+    from venvkit.tools.uv import resolver
 
     lost_index = resolver.UvResolver._lost_index
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import uv
 
-from venvkit.backend.process import Runner
+from venvkit.base.process import Runner
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.probe import probe
 

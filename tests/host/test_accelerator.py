@@ -9,14 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from venvkit.backend.process import Runner
+from venvkit.base.process import Runner
+from venvkit.base.watch import changed
 from venvkit.errors import UsageError
 from venvkit.host import accelerator as module
 from venvkit.host import nvml
 from venvkit.host.accelerator import Accelerator, accelerator_watches, detect, parse_accelerator
 from venvkit.host.nvml import Cuda, Device
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.host.watch import changed
 
 from .conftest import MakeVenv, PutDistribution
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from venvkit.backend.descriptions import Descriptions
-from venvkit.host import cachefile
+from venvkit.base import cachefile
 from venvkit.plan.values import Description, Pin
+from venvkit.tools.descriptions import Descriptions
 
 SPOILT = [b"", b"{", b"\xff\xfe", b'{"name": "a\xffb"}', b"[" * 100_000, b"null", b'{"name": "\xed\xa0\x80"}']
 

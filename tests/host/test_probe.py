@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from venvkit.backend.process import Runner
+from venvkit.base.process import Runner
 from venvkit.errors import MachineError, UsageError
 from venvkit.host import _probe
 from venvkit.host.interpreter import Interpreter

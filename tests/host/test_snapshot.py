@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from venvkit.backend.process import Runner
+from venvkit.base.process import Runner
 from venvkit.errors import UsageError
 from venvkit.host import snapshot as module
 from venvkit.host.snapshot import HostSnapshot, take_snapshot

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from venvkit.backend.process import Runner
-from venvkit.host.watch import changed, exists_watch, stat_watch, text_watch
+from venvkit.base.process import Runner
+from venvkit.base.watch import changed, exists_watch, stat_watch, text_watch
 
 
 def _rewrite(path: Path) -> None:
@@ -121,7 +121,7 @@ def test_watches_survive_json_and_tuples(tmp_path: Path) -> None:
 
 def test_the_warm_path_pays_only_for_os(runner: Runner) -> None:
     script = (
-        "import sys; before = set(sys.modules); import venvkit.host.watch;"
+        "import sys; before = set(sys.modules); import venvkit.base.watch;"
         "print(*sorted(n for n in set(sys.modules) - before if not n.startswith('venvkit')))"
     )
     root = str(Path(__file__).parents[2])

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from tests.wheelhouse import HttpIndex, Wheelhouse
-from venvkit.backend.process import Runner
-from venvkit.backend.uv import find_uv
+from venvkit.base.process import Runner
 from venvkit.errors import CancelledError
 from venvkit.lint.check import Checked, lint
 from venvkit.lint.registry import Registry
 from venvkit.lint.releases import NotAsked, Releases
+from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import EngineTable, load_engines
 from venvkit.spec.levers import Levers
-from venvkit.spec.sources import Sources
+from venvkit.tools.uv.client import find_uv
 
 Ask = Callable[..., Checked]
 NOWHERE = "http://127.0.0.1:9/simple"

@@ -16,7 +16,7 @@ from venvkit.lint.versions import contradicts_itself
 from venvkit.lint.worlds import Worlds
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import load_engines
-from venvkit.spec.marker import MarkerContext, parse_marker
+from venvkit.spec.language.marker import MarkerContext, parse_marker
 
 ENGINES = load_engines([data_dir() / "engines.toml"])
 WORLDS = Worlds(ENGINES)

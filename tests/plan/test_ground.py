@@ -9,11 +9,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from tests.plan.fake import ENVIRONMENT, host_of, member
-from venvkit.plan.abi import NO_FAMILIES
+from venvkit.plan.families import NO_FAMILIES
 from venvkit.plan.ground import ground_of, host_bounds, orphans
 from venvkit.plan.problem import Problem, Root
-from venvkit.plan.requires import parse_requires
 from venvkit.plan.view import HostView, Member, Rules, overlay
+from venvkit.spec.language.requires import parse_requires
 
 NAMES = ("a", "b", "c", "d")
 EXTRAS = ("", "[x]")

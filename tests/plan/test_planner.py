@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 
 from tests.plan.fake import ENVIRONMENT, TableResolver, host_of, member
 from venvkit.errors import NoSolutionError
-from venvkit.plan.abi import parse_families
 from venvkit.plan.bounds import disjoint
+from venvkit.plan.families import parse_families
 from venvkit.plan.planner import make_plan
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.values import Pin, Plan, Question

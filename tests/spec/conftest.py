@@ -8,7 +8,7 @@ import pytest
 
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import EngineTable, load_engines
-from venvkit.spec.marker import MarkerContext
+from venvkit.spec.language.marker import MarkerContext
 
 LINUX = {
     "implementation_name": "cpython",

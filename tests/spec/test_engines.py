@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from venvkit.errors import SpecError
+from venvkit.spec.configuration.sources import Sources, with_public
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import load_engines
-from venvkit.spec.requirement import parse_line
-from venvkit.spec.sources import Sources, with_public
+from venvkit.spec.language.requirement import parse_line
 
 ROOT = Path(__file__).resolve().parents[2]
 

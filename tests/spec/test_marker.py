@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from tests.spec.conftest import LINUX, World
 from venvkit.errors import SpecError
-from venvkit.spec.marker import MarkerContext, parse_marker
+from venvkit.spec.language.marker import MarkerContext, parse_marker
 
 
 @pytest.mark.parametrize(

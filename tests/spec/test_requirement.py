@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from venvkit.errors import SpecError
-from venvkit.spec.requirement import Requirement, parse_line
+from venvkit.spec.language.requirement import Requirement, parse_line
 
 PLACE = "virtualenv.packages[3]"
 WHEEL = "https://h.example/v0.3.21/sgl_kernel-0.3.21+cu130-cp310-abi3-manylinux2014_x86_64.whl"

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.spec.conftest import World
+from venvkit.spec.configuration.sources import Sources, stated_sources, with_engine, with_pins, with_public
+from venvkit.spec.configuration.statements import Statement, settled, without
 from venvkit.spec.engines import CudaIndex, Engine
 from venvkit.spec.levers import Levers
 from venvkit.spec.model import ModelSpec
 from venvkit.spec.request import Choice, build_request
-from venvkit.spec.sources import Sources, stated_sources, with_engine, with_pins, with_public
-from venvkit.spec.statements import Statement, settled, without
 
 URLS = st.sampled_from([f"https://{name}.example/{line}" for name in "ab" for line in ("cu130", "cu128", "all")])
 LISTS = st.lists(URLS, max_size=3, unique=True).map(tuple)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from venvkit.backend.process import Runner
-from venvkit.backend.uv import Uv, find_uv
-from venvkit.store.bare import BareVenvs
+from venvkit.base.process import Runner
+from venvkit.store.env.bare import BareVenvs
+from venvkit.tools.uv.client import Uv, find_uv
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ import pytest
 
 from tests.faults.world import World
 from tests.wheelhouse import Wheelhouse
+from venvkit.formats import receipt
+from venvkit.formats.receipt import installed_size, read_receipt, tree_size
 from venvkit.host.distribution import scan
-from venvkit.store import inventory, receipt
-from venvkit.store.gc import Wish, collect
-from venvkit.store.inventory import entries
-from venvkit.store.receipt import installed_size, read_receipt, tree_size
-from venvkit.store.usage import measure
+from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.disk.usage import measure
+from venvkit.store.look import inventory
+from venvkit.store.look.inventory import entries
 
 
 @pytest.fixture

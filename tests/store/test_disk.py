@@ -16,15 +16,15 @@ from tests.faults.world import World, assert_whole, imported, leftovers
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
 from venvkit import ensure_env
-from venvkit.backend.process import Runner
-from venvkit.backend.uv import find_uv
+from venvkit.base import crash
+from venvkit.base.process import Runner
 from venvkit.errors import MachineError
 from venvkit.plan.values import Description, Installed, Plan
-from venvkit.store import crash
-from venvkit.store.disk import check_space, near_cache
-from venvkit.store.gc import Wish, collect
-from venvkit.store.history import history
+from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.disk.space import check_space, near_cache
 from venvkit.store.layout import Layout
+from venvkit.store.look.history import history
+from venvkit.tools.uv.client import find_uv
 
 SMALL = 8 * 1024 * 1024
 

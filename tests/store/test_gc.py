@@ -19,13 +19,13 @@ from tests.faults.world import World, imported, leftovers
 from venvkit import Environment, ensure_env
 from venvkit.cli.app import cli
 from venvkit.events import Event, Warned
-from venvkit.store.gc import Wish, collect
-from venvkit.store.history import history
-from venvkit.store.inventory import find_entries
-from venvkit.store.lease import Lease, holders, in_use, last_use
-from venvkit.store.mark import MARK
-from venvkit.store.remove import remove_entry
-from venvkit.store.usage import measure
+from venvkit.formats.mark import MARK
+from venvkit.store.change.remove import remove_entry
+from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.disk.usage import measure
+from venvkit.store.lock.lease import Lease, holders, in_use, last_use
+from venvkit.store.look.history import history
+from venvkit.store.look.inventory import find_entries
 
 SLEEP = "import tool, sys; print('up', flush=True); sys.stdin.read()"
 

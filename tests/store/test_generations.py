@@ -12,8 +12,8 @@ from tests.conftest import WriteSpec
 from tests.faults.world import World, imported
 from venvkit.cli.app import cli
 from venvkit.errors import ProofError, UsageError
-from venvkit.store.history import history, rollback
-from venvkit.warm import read_entry, still_true
+from venvkit.launch.warm import read_entry, still_true
+from venvkit.store.look.history import history, rollback
 
 
 def asked(world: World, **choices: object) -> str:

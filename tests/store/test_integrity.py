@@ -12,13 +12,13 @@ import pytest
 from tests.faults.world import World, imported
 from tests.hosts import uv
 from venvkit import Environment
-from venvkit.backend.process import Runner
+from venvkit.base.process import Runner
 from venvkit.events import Event, Warned
 from venvkit.host.snapshot import take_snapshot
-from venvkit.store.check import Finding, check_entry
-from venvkit.store.gc import Wish, collect
-from venvkit.store.inventory import entries
+from venvkit.proof.check import Finding, check_entry
+from venvkit.store.collect.gc import Wish, collect
 from venvkit.store.layout import RECEIPT
+from venvkit.store.look.inventory import entries
 
 
 def site_packages(env: Environment) -> Path:

@@ -22,9 +22,9 @@ from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import Environment, VenvkitError, ensure_env, ensure_env_async
 from venvkit.errors import BusyError, CancelledError
 from venvkit.events import Event, PhaseStarted, Waiting
-from venvkit.store.inventory import find_entries
-from venvkit.store.lock import attempt, hold
-from venvkit.store.remove import remove_entry
+from venvkit.store.change.remove import remove_entry
+from venvkit.store.lock.flock import attempt, hold
+from venvkit.store.look.inventory import find_entries
 
 
 def in_threads(count: int, work: Callable[[int], Environment]) -> list[Environment]:

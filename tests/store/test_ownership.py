@@ -15,7 +15,7 @@ from tests.wheelhouse import Wheelhouse
 from venvkit import Environment, ensure_env
 from venvkit.cli.app import cli
 from venvkit.events import Event, Warned
-from venvkit.store.ownership import Conflict
+from venvkit.proof.ownership import Conflict
 
 Build = Callable[..., Environment]
 _SPREAD = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"

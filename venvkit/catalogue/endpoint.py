@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from venvkit.errors import SettingError
-from venvkit.spec.urls import has_control, quoted
+from venvkit.spec.language.urls import has_control, quoted
 
 _VARIABLE = "XINFERENCE_ENDPOINT"
 

@@ -8,12 +8,12 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from venvkit.base.watch import Watch
 from venvkit.catalogue.values import Listing, Model, Place, Source
 from venvkit.errors import CancelledError, SpecError, VenvkitError
-from venvkit.host.watch import Watch
-from venvkit.spec.marker_compare import engine_key
+from venvkit.spec.language.compare import engine_key
+from venvkit.spec.language.urls import quoted
 from venvkit.spec.model import ModelSpec
-from venvkit.spec.urls import quoted
 
 _NEAR = 5
 _SEPARATORS = re.compile(r"[-_. ]+")

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from venvkit.base.documents import decode, format_of, read_document
+from venvkit.base.watch import Watch
 from venvkit.catalogue.index import Index, read_index
 from venvkit.catalogue.objects import name_of, objects_in
 from venvkit.catalogue.values import Listing, Model, Place
 from venvkit.errors import SpecError
-from venvkit.host.watch import Watch
-from venvkit.spec.documents import decode, format_of, read_document
+from venvkit.spec.language.urls import quoted
 from venvkit.spec.model import ModelSpec, parse_object
-from venvkit.spec.urls import quoted
 
 # Files that an installer puts there: it replaces whole directories, and no one edits a single file in them.
 _INSTALLED = ("host", "own")

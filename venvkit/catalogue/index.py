@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from venvkit.canonical import digest
+from venvkit.base import cachefile
+from venvkit.base.digest import digest
+from venvkit.base.documents import decode, format_of, read_document
+from venvkit.base.watch import Watch, changed, file_watch, stat_watch
 from venvkit.catalogue.objects import describe, has_block, name_of, numbered, objects_in
 from venvkit.catalogue.values import Model, Place
 from venvkit.errors import SpecError
-from venvkit.host import cachefile
-from venvkit.host.watch import Watch, changed, file_watch, stat_watch
-from venvkit.spec.documents import decode, format_of, read_document
 from venvkit.spec.fields import kind_of
 
 _SCHEMA = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from venvkit.canonical import digest
+from venvkit.base.digest import digest
 from venvkit.catalogue.values import Model, Place
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from venvkit.base.documents import decode
 from venvkit.catalogue.transport import Transport
 from venvkit.errors import SourceError, SpecError
 from venvkit.settings import Settings
-from venvkit.spec.documents import decode
 
 # Open to everyone in 4.1.0, also where every other page wants a key; it asks the supervisor, not the web server alone.
 _PAGE = "status"

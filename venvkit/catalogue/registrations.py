@@ -8,13 +8,13 @@ also for two models that it lists but has from its second hub alone, whose spec 
 
 from __future__ import annotations
 
+from venvkit.base.documents import decode
 from venvkit.catalogue.endpoint import Endpoint
 from venvkit.catalogue.objects import name_of
 from venvkit.catalogue.transport import Answer, Transport
 from venvkit.errors import SourceError, SpecError
-from venvkit.spec.documents import decode
 from venvkit.spec.fields import Table, kind_of
-from venvkit.spec.urls import quoted
+from venvkit.spec.language.urls import quoted
 
 _SPELLED = {"llm": "LLM"}
 _READ, _SHOWN = 65536, 300

@@ -17,8 +17,8 @@ from venvkit.errors import SpecError, UsageError
 from venvkit.events import Observer
 from venvkit.settings import Settings
 from venvkit.spec.fields import Table
+from venvkit.spec.language.urls import quoted
 from venvkit.spec.model import ModelSpec, parse_object
-from venvkit.spec.urls import quoted
 
 TYPES = ("llm", "embedding", "rerank", "image", "audio", "video", "flexible", "world")
 """The types of models that a server is asked for."""

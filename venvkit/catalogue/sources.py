@@ -6,13 +6,13 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from venvkit.call import Call
 from venvkit.catalogue.find import Asked, Found, find_model
 from venvkit.catalogue.folders import Folders
 from venvkit.catalogue.places import local_places
 from venvkit.catalogue.values import Source
 from venvkit.events import Observer, Warned
 from venvkit.host.snapshot import HostSnapshot
+from venvkit.launch.asked import Call
 from venvkit.spec.engines import EngineTable
 
 

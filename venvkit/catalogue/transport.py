@@ -18,13 +18,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
-from venvkit import __version__
+from venvkit.base.mask import mask
+from venvkit.base.version import __version__
 from venvkit.catalogue.endpoint import Endpoint, proxy_for, trust_for
 from venvkit.catalogue.loop import Loop
 from venvkit.errors import CancelledError, SettingError, SourceError
 from venvkit.events import Observer, Waiting
-from venvkit.masking import mask
-from venvkit.spec.urls import quoted
+from venvkit.spec.language.urls import quoted
 
 if TYPE_CHECKING:
     import httpx

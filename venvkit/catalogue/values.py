@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from venvkit.host.watch import Watch
-from venvkit.masking import mask
+from venvkit.base.mask import mask
+from venvkit.base.watch import Watch
 from venvkit.spec.model import ModelSpec
 
 Kind = Literal["specs", "custom", "builtin", "host", "own", "server"]

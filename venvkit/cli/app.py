@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from venvkit import __version__
+from venvkit.base.version import __version__
 
 # Command -> its module in `venvkit.cli.commands`, imported when the command runs, and its line in the help.
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -10,7 +10,7 @@ import click
 
 from venvkit.cli.outcome import Failure, Outcome
 from venvkit.cli.output import write_json, write_text
-from venvkit.cli.text import masked
+from venvkit.cli.page.text import masked
 from venvkit.errors import CancelledError, MachineError, VenvkitError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from venvkit.cli.blocks import Block
-from venvkit.cli.text import masked
+from venvkit.cli.page.blocks import Block
+from venvkit.cli.page.text import masked
 from venvkit.errors import VenvkitError
 
 ENVELOPE_SCHEMA = 1

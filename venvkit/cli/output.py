@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from venvkit.cli.blocks import Block, Style
 from venvkit.cli.outcome import Failure, Outcome, envelope
-from venvkit.cli.plain import plain_text
-from venvkit.cli.text import clean
+from venvkit.cli.page.blocks import Block, Style
+from venvkit.cli.page.plain import plain_text
+from venvkit.cli.page.text import clean
 
 
 def write_json(command: str, outcome: Outcome) -> None:
@@ -32,14 +32,14 @@ def say(style: Style, lead: str, text: str) -> None:
     if not stream.isatty():
         print(f"{lead}{clean(text)}", file=stream, flush=True)
         return
-    from venvkit.cli.terminal import console, styled
+    from venvkit.cli.page.terminal import console, styled
 
     console(stream).print(styled(lead, style) + styled(text, "plain"), soft_wrap=True)
 
 
 def _write_page(stream: TextIO, blocks: list[Block]) -> None:
     if stream.isatty():
-        from venvkit.cli.terminal import draw
+        from venvkit.cli.page.terminal import draw
 
         draw(stream, blocks)
     else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from venvkit.base.mask import mask
 from venvkit.errors import NoSolutionError, SourceError
 from venvkit.events import Observer, Warned
-from venvkit.job import Job
-from venvkit.masking import mask
+from venvkit.launch.job import Job
 
 # What the resolver warns with when it goes on without an index; the address comes first in its message.
 INDEX_AWAY = "index-unreachable"

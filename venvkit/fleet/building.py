@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from venvkit.api import ensure_env
-from venvkit.environment import Environment
+from venvkit.base.mask import mask
 from venvkit.errors import CancelledError
 from venvkit.events import Event, Observer, Warned
 from venvkit.fleet.expand import Wanted, expand
@@ -18,12 +18,12 @@ from venvkit.fleet.naming import Names
 from venvkit.fleet.opening import look
 from venvkit.fleet.planning import Asking, ask
 from venvkit.fleet.values import Notify, Step, Trouble
-from venvkit.masking import mask
+from venvkit.launch.handle import Environment
 from venvkit.settings import Settings
 from venvkit.spec.model import ModelSpec
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvkit.base import cachefile
 from venvkit.fleet.values import Answer
-from venvkit.host import cachefile
 
 _SCHEMA = 1
 _DAY = 86400.0

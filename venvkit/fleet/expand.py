@@ -13,10 +13,10 @@ from venvkit.catalogue.values import Model, Source
 from venvkit.errors import CancelledError, UsageError
 from venvkit.fleet.values import Answer, Launch, Row, Trouble
 from venvkit.spec.engines import EngineTable
-from venvkit.spec.marker_compare import engine_key
+from venvkit.spec.language.compare import engine_key
+from venvkit.spec.language.urls import quoted
 from venvkit.spec.model import ModelSpec
 from venvkit.spec.request import spec_engines
-from venvkit.spec.urls import quoted
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from venvkit.errors import SpecError
 from venvkit.fleet.values import Launch
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,23 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from venvkit.backend.localsources import local_paths, look_at, source_texts
-from venvkit.backend.pip import Pip, check_levers
-from venvkit.call import Call
-from venvkit.canonical import digest
+from venvkit.base.digest import digest
+from venvkit.base.watch import Watch
 from venvkit.catalogue.sources import call_sources
 from venvkit.catalogue.values import Source
 from venvkit.events import Observer
 from venvkit.fleet.values import Launch
-from venvkit.host.watch import Watch
-from venvkit.inputs import read_inputs
-from venvkit.job import Job, open_job
+from venvkit.launch.asked import Call
+from venvkit.launch.inputs import read_inputs
+from venvkit.launch.job import Job, open_job
+from venvkit.launch.localsources import local_paths, look_at, source_texts
 from venvkit.settings import Settings
 from venvkit.spec.engines import EngineTable
 from venvkit.spec.model import ModelSpec
+from venvkit.tools.pip.client import Pip, check_levers
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 # Asks for nothing: opening it reads all that launches have in common, and tells the faults of that before any launch.
 _NOTHING = ModelSpec("fleet", ())

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from venvkit.base.mask import mask
 from venvkit.errors import CancelledError
 from venvkit.events import Event, Observer, Warned
 from venvkit.fleet.away import INDEX_AWAY, Away, blamed, without
@@ -18,12 +19,11 @@ from venvkit.fleet.cache import Answers
 from venvkit.fleet.expand import Expansion, Wanted, expand
 from venvkit.fleet.opening import Ground, likeness, look, open_launch, request_key
 from venvkit.fleet.values import Answer, Launch, Notify, Outline, Row, Step, Trouble
-from venvkit.job import Job, plan_job
-from venvkit.masking import mask
+from venvkit.launch.job import Job, plan_job
 from venvkit.settings import Settings
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 # More of them wait for the same index and the same disk.
 _MOST_JOBS = 4

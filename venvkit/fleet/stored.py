@@ -10,10 +10,10 @@ from typing import Protocol
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.fleet.values import Outline, Row, Stored
+from venvkit.formats.receipt import Receipt
 from venvkit.plan.explain import Change
-from venvkit.store.inventory import Entry, entries
 from venvkit.store.layout import Layout
-from venvkit.store.receipt import Receipt
+from venvkit.store.look.inventory import Entry, entries
 
 # A model and its engine, as in the path of its shell.
 _Place = tuple[str, str]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from venvkit.base.mask import mask
 from venvkit.catalogue.values import Model
 from venvkit.errors import NoSolutionError, PolicyError, SourceError, UsageError, VenvkitError
-from venvkit.masking import mask
 from venvkit.plan.explain import Change
 from venvkit.plan.values import Plan
 from venvkit.spec.model import ModelSpec

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from venvkit.base import cachefile
+from venvkit.base.frozen import dataclass
+from venvkit.base.watch import Watch, changed, exists_watch, text_watch
 from venvkit.errors import UsageError
-from venvkit.frozen import dataclass
-from venvkit.host import cachefile, nvml
+from venvkit.host import nvml
 from venvkit.host.metadata import read_text
 from venvkit.host.snapshot import HostSnapshot
-from venvkit.host.watch import Watch, changed, exists_watch, text_watch
 
 _SCHEMA = 1
 _CACHE_NAME = "accelerator.json"

@@ -17,7 +17,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from venvkit.frozen import dataclass
+from venvkit.base.frozen import dataclass
 from venvkit.host import metadata
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from venvkit.frozen import dataclass
+from venvkit.base.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from venvkit.frozen import dataclass
+from venvkit.base.frozen import dataclass
 
 # Where the driver leaves a trace that costs microseconds to see; the last two are the driver of WSL and the
 # place where some container platforms mount its libraries.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from venvkit.backend.process import Completed, Runner
+from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, UsageError
 from venvkit.host._probe import MARK
 from venvkit.host.interpreter import Interpreter

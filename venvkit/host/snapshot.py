@@ -12,15 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from venvkit.backend.process import Runner
-from venvkit.beside import Beside
-from venvkit.canonical import digest
-from venvkit.frozen import dataclass
-from venvkit.host import cachefile
+from venvkit.base import cachefile
+from venvkit.base.background import Beside
+from venvkit.base.digest import digest
+from venvkit.base.frozen import dataclass
+from venvkit.base.process import Runner
+from venvkit.base.watch import Watch, changed, stat_watch, text_watch
 from venvkit.host.distribution import Distribution, Unreadable, read_ahead, scan
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.probe import probe, probe_environ
-from venvkit.host.watch import Watch, changed, stat_watch, text_watch
 
 _SCHEMA = 2
 # What of the environment decides which directories an interpreter finds; a snapshot is kept for each

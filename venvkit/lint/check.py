@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from venvkit.base.mask import mask
 from venvkit.errors import CancelledError
 from venvkit.lint.conditions import idle_conditions
 from venvkit.lint.findings import Finding, Spot, finding
@@ -15,7 +16,6 @@ from venvkit.lint.names import unknown_names
 from venvkit.lint.positions import line_of, lines_of
 from venvkit.lint.subjects import Subject, read_subjects
 from venvkit.lint.worlds import Worlds
-from venvkit.masking import mask
 from venvkit.spec.engine_values import EngineTable
 
 # Looks for what the sources lack, passing over the lines that ask for nothing.

@@ -11,7 +11,7 @@ from venvkit.lint.placeholders import placeholder
 from venvkit.lint.subjects import Condition, Subject
 from venvkit.lint.versions import contradicts_itself
 from venvkit.lint.worlds import Worlds
-from venvkit.spec.marker_nodes import DEVICE_NAMES, ENGINE_NAMES, All, Node
+from venvkit.spec.language.nodes import DEVICE_NAMES, ENGINE_NAMES, All, Node
 
 # What people get wrong about a variable, told where a comparison with it cannot hold.
 _HINTS = (

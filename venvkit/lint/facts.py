@@ -14,8 +14,8 @@ from packaging.version import Version
 
 from venvkit.host.accelerator import Accelerator
 from venvkit.lint.versions import spread
-from venvkit.spec.marker_compare import arch_number, is_version, tokens
-from venvkit.spec.marker_nodes import Comparison
+from venvkit.spec.language.compare import arch_number, is_version, tokens
+from venvkit.spec.language.nodes import Comparison
 
 # The oldest interpreter that can be a host. What comes after today's is not known, so there is no newest.
 OLDEST_PYTHON = (3, 8)

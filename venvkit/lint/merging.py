@@ -11,11 +11,11 @@ from venvkit.lint.placeholders import placeholder
 from venvkit.lint.subjects import Subject
 from venvkit.lint.worlds import Worlds
 from venvkit.spec.engine_values import Engine
+from venvkit.spec.language.compare import engine_key
+from venvkit.spec.language.nodes import ENGINE_NAMES, All, AnyOf, Comparison, Node, Not
+from venvkit.spec.language.requirement import Line, parse_line
 from venvkit.spec.levers import parse_lever
-from venvkit.spec.marker_compare import engine_key
-from venvkit.spec.marker_nodes import ENGINE_NAMES, All, AnyOf, Comparison, Node, Not
 from venvkit.spec.request import spec_engines
-from venvkit.spec.requirement import Line, parse_line
 
 _ANY_ENGINE = ("venvkit-other", frozenset[str]())
 # What tells the variants of one model apart, beside what they ask for.

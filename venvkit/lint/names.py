@@ -8,9 +8,9 @@ from venvkit.lint.findings import Finding, finding
 from venvkit.lint.placeholders import near_engine, nearest, placeholder
 from venvkit.lint.subjects import Condition, Subject
 from venvkit.spec.engine_values import EngineTable
-from venvkit.spec.marker import Marker
-from venvkit.spec.marker_compare import engine_key
-from venvkit.spec.marker_nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, TEXT_NAMES, VERSION_NAMES
+from venvkit.spec.language.compare import engine_key
+from venvkit.spec.language.marker import Marker
+from venvkit.spec.language.nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, TEXT_NAMES, VERSION_NAMES
 
 _PLAIN_NAMES = (*sorted(ENGINE_NAMES), *sorted(DEVICE_NAMES | FLAG_NAMES | VERSION_NAMES | TEXT_NAMES))
 

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from venvkit.lint.findings import Finding
 from venvkit.spec.engine_values import EngineTable
-from venvkit.spec.marker_compare import engine_key
+from venvkit.spec.language.compare import engine_key
 
 # Below this, two names have little to do with one another.
 _LIKENESS = 0.75

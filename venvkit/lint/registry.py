@@ -15,14 +15,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from venvkit.backend.requestfiles import RequestFiles
-from venvkit.backend.uv import Uv, failure
+from venvkit.base.mask import mask
 from venvkit.errors import CancelledError, VenvkitError
-from venvkit.masking import mask
-from venvkit.plan.requires import required_name
 from venvkit.plan.resolver import Unsolvable
+from venvkit.spec.configuration.sources import Sources
+from venvkit.spec.language.requires import required_name
 from venvkit.spec.levers import Levers
-from venvkit.spec.sources import Sources
+from venvkit.tools.requestfiles import RequestFiles
+from venvkit.tools.uv.client import Uv, failure
 
 # Wheels for one version of Python alone are found under that one. The first has the most of them.
 _PYTHONS = ("3.12", "3.14", "3.13", "3.11", "3.10", "3.9", "3.8")

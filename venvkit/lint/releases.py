@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from venvkit.backend.uv import Uv
+from venvkit.base.mask import mask
 from venvkit.events import Observer, PhaseStarted, ignore
 from venvkit.lint.findings import Finding, Spot, finding
 from venvkit.lint.registry import Registry
 from venvkit.lint.subjects import Subject
 from venvkit.lint.wanted import Wanted, wanted_releases
 from venvkit.lint.worlds import Worlds
-from venvkit.masking import mask
-from venvkit.spec.sources import Sources
+from venvkit.spec.configuration.sources import Sources
+from venvkit.tools.uv.client import Uv
 
 _Key = TypeVar("_Key", bound=Hashable)
 

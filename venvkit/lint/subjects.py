@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from venvkit.base.documents import decode, format_of, read_document
 from venvkit.errors import SpecError
 from venvkit.lint.findings import Finding, Spot, finding
 from venvkit.lint.placeholders import better_placeholder
-from venvkit.spec.documents import decode, format_of, read_document
 from venvkit.spec.engine_values import EngineTable
 from venvkit.spec.fields import kind_of
+from venvkit.spec.language.marker import Marker
+from venvkit.spec.language.requirement import Line
 from venvkit.spec.levers import LIST_FIELDS, parse_lever
-from venvkit.spec.marker import Marker
 from venvkit.spec.model import ModelSpec, parse_object
-from venvkit.spec.requirement import Line
 
 _SUFFIXES = frozenset({".json", ".toml"})
 _BLOCK = "virtualenv"

@@ -10,12 +10,12 @@ from packaging.utils import NormalizedName, canonicalize_name
 from venvkit.lint.findings import Spot
 from venvkit.lint.subjects import Subject
 from venvkit.lint.worlds import Worlds
-from venvkit.plan.requires import required_name
+from venvkit.spec.configuration.sources import Sources, stated_sources, unique
+from venvkit.spec.language.nodes import Node
+from venvkit.spec.language.requirement import Line
+from venvkit.spec.language.requires import required_name
 from venvkit.spec.levers import Levers, ListField, parse_lever
-from venvkit.spec.marker_nodes import Node
 from venvkit.spec.request import spec_engines
-from venvkit.spec.requirement import Line
-from venvkit.spec.sources import Sources, stated_sources, unique
 
 # Any index will do: it is only asked whether a release is there.
 _STRATEGY = "unsafe-best-match"

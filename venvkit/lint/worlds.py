@@ -17,8 +17,8 @@ from venvkit.host.accelerator import Accelerator
 from venvkit.lint import facts
 from venvkit.lint.facts import Launch, Pair
 from venvkit.spec.engine_values import EngineTable
-from venvkit.spec.marker import Marker, MarkerContext
-from venvkit.spec.marker_nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, Comparison, Flag, Node
+from venvkit.spec.language.marker import Marker, MarkerContext
+from venvkit.spec.language.nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, Comparison, Flag, Node
 
 # Beyond this a marker is left alone: it takes seconds, and nobody writes it.
 _MOST_WORLDS = 5_000

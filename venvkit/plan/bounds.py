@@ -15,10 +15,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from venvkit.frozen import dataclass
+from venvkit.base.frozen import dataclass
 from venvkit.plan.problem import Root
-from venvkit.plan.requires import parse_requires
 from venvkit.plan.values import Violation
+from venvkit.spec.language.requires import parse_requires
 
 
 @dataclass(frozen=True, slots=True)

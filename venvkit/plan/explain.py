@@ -7,11 +7,11 @@ from typing import Literal
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.frozen import dataclass
+from venvkit.base.frozen import dataclass
 from venvkit.plan.problem import Problem
-from venvkit.plan.requires import active_requires, parse_requires, required_name, satisfied
 from venvkit.plan.values import Installed, Plan
 from venvkit.plan.view import Member, host_extras, overlay
+from venvkit.spec.language.requires import active_requires, parse_requires, required_name, satisfied
 
 Status = Literal["installed", "inherited", "visible", "excluded", "absent"]
 Cause = Literal["missing", "version", "build", "held", "repaired", "hidden", "chosen", ""]

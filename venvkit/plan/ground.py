@@ -15,12 +15,12 @@ from operator import attrgetter
 from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.plan.abi import Families
 from venvkit.plan.bounds import Bound, as_constraints, order
+from venvkit.plan.families import Families
 from venvkit.plan.problem import Problem, Root
-from venvkit.plan.requires import active_requires, parse_requires, required_name, satisfied
 from venvkit.plan.values import Violation
 from venvkit.plan.view import HostView, Member, Rules, View, host_extras
+from venvkit.spec.language.requires import active_requires, parse_requires, required_name, satisfied
 
 # A host is planned over with one marker environment and one set of rules; a few more are no harm.
 _KEPT = 4

@@ -7,8 +7,8 @@ from typing import Literal
 
 from packaging.utils import NormalizedName
 
-from venvkit.frozen import dataclass
-from venvkit.plan.abi import NO_FAMILIES, Families
+from venvkit.base.frozen import dataclass
+from venvkit.plan.families import NO_FAMILIES, Families
 from venvkit.plan.view import View
 
 Orphans = Literal["hold-repair", "hold", "report"]

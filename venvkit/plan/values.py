@@ -6,7 +6,7 @@ from dataclasses import field
 
 from packaging.utils import NormalizedName
 
-from venvkit.frozen import dataclass
+from venvkit.base.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

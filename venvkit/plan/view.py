@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.frozen import dataclass
-from venvkit.plan.requires import active_requires, parse_requires, satisfied
+from venvkit.base.frozen import dataclass
 from venvkit.plan.values import Violation
+from venvkit.spec.language.requires import active_requires, parse_requires, satisfied
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from venvkit.base.watch import stat_watch
 from venvkit.errors import SettingError
-from venvkit.host.watch import stat_watch
 from venvkit.settings.file import nearest, read_settings_file, settings_file
 from venvkit.settings.resolve import Levels, Setting
 from venvkit.settings.variables import BY_NAME, VARIABLES
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from venvkit.host.watch import Watch
+    from venvkit.base.watch import Watch
 
 
 def load_settings(environ: Mapping[str, str] | None = None, arguments: Mapping[str, str] | None = None) -> Settings:

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from venvkit.host.watch import Watch
+    from venvkit.base.watch import Watch
     from venvkit.settings.kinds import Value
 
 
@@ -122,7 +122,7 @@ _PLACES = {
 
 
 def _masked(variable: Variable, text: str) -> str:
-    from venvkit.masking import MASK, mask  # only to show: it needs `re`
+    from venvkit.base.mask import MASK, mask  # only to show: it needs `re`
 
     if variable.secret:
         return MASK if text else ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from venvkit.base.frozen import dataclass
 from venvkit.errors import MachineError
-from venvkit.frozen import dataclass
 
 if TYPE_CHECKING:
     from venvkit.settings import Settings

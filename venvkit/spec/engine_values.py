@@ -15,10 +15,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from venvkit.frozen import dataclass
+from venvkit.base.frozen import dataclass
+from venvkit.spec.language.compare import engine_key
+from venvkit.spec.language.requirement import Requirement
 from venvkit.spec.levers import Levers
-from venvkit.spec.marker_compare import engine_key
-from venvkit.spec.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True)

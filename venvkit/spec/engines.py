@@ -10,16 +10,16 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from venvkit.base.documents import decode, read_document
 from venvkit.errors import SpecError
-from venvkit.spec.documents import decode, read_document
 from venvkit.spec.engine_values import CudaIndex, Engine, EngineTable, HostIndex, Rule
 from venvkit.spec.fields import Faults, Reader
+from venvkit.spec.language.compare import engine_key
+from venvkit.spec.language.marker import parse_marker
+from venvkit.spec.language.requirement import parse_line
+from venvkit.spec.language.urls import check_index_url, quoted
 from venvkit.spec.levers import LEVER_FIELDS, parse_lever
-from venvkit.spec.marker import parse_marker
-from venvkit.spec.marker_compare import engine_key
 from venvkit.spec.model import check_index_strategy
-from venvkit.spec.requirement import parse_line
-from venvkit.spec.urls import check_index_url, quoted
 
 __all__ = ["CudaIndex", "Engine", "EngineTable", "HostIndex", "Rule", "load_engines"]
 

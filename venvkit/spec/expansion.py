@@ -12,10 +12,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.errors import SpecError
 from venvkit.spec.engine_values import Engine, EngineTable, Rule
+from venvkit.spec.language.compare import engine_key, is_version
+from venvkit.spec.language.marker import AcceleratorFacts, MarkerContext, parse_marker
+from venvkit.spec.language.requirement import Line, Requirement, parse_line
 from venvkit.spec.levers import Levers
-from venvkit.spec.marker import AcceleratorFacts, MarkerContext, parse_marker
-from venvkit.spec.marker_compare import engine_key, is_version
-from venvkit.spec.requirement import Line, Requirement, parse_line
 
 
 class Expansion:

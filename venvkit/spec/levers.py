@@ -8,11 +8,11 @@ from typing import Literal, get_args
 
 from packaging.utils import canonicalize_name
 
+from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
-from venvkit.frozen import dataclass
-from venvkit.spec.marker import Marker, MarkerContext, parse_marker
-from venvkit.spec.requirement import parse_line
-from venvkit.spec.urls import check_index_url, has_control, quoted
+from venvkit.spec.language.marker import Marker, MarkerContext, parse_marker
+from venvkit.spec.language.requirement import parse_line
+from venvkit.spec.language.urls import check_index_url, has_control, quoted
 
 ListField = Literal[
     "constraints",

@@ -6,13 +6,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from venvkit.base.documents import decode, format_of, read_document
+from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
-from venvkit.frozen import dataclass
-from venvkit.spec.documents import decode, format_of, read_document
 from venvkit.spec.fields import Faults, Reader, Table, kind_of
+from venvkit.spec.language.requirement import Line, parse_line
+from venvkit.spec.language.urls import check_find_links, check_host, check_index_url, has_control, quoted
 from venvkit.spec.levers import LEVER_FIELDS, Levers
-from venvkit.spec.requirement import Line, parse_line
-from venvkit.spec.urls import check_find_links, check_host, check_index_url, has_control, quoted
 
 INDEX_STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
 BLOCK_FIELDS = (

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from venvkit.errors import SpecError
+from venvkit.spec.language.requirement import Requirement
 from venvkit.spec.request import Request
-from venvkit.spec.requirement import Requirement
 
 
 def without_public_network(request: Request) -> Request:

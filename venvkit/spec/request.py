@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from venvkit.base.frozen import dataclass
 from venvkit.errors import UsageError
-from venvkit.frozen import dataclass
+from venvkit.spec.configuration.sources import Sources, stated_sources, with_engine, with_pins, with_public
+from venvkit.spec.configuration.statements import By
 from venvkit.spec.engines import Engine, EngineTable
 from venvkit.spec.expansion import Expansion, merged
+from venvkit.spec.language.compare import engine_key
+from venvkit.spec.language.marker import MarkerContext
+from venvkit.spec.language.requirement import Requirement
+from venvkit.spec.language.urls import check_find_links, check_index_url, quoted
 from venvkit.spec.levers import Levers
-from venvkit.spec.marker import MarkerContext
-from venvkit.spec.marker_compare import engine_key
 from venvkit.spec.model import ModelSpec, check_index_strategy
-from venvkit.spec.requirement import Requirement
-from venvkit.spec.sources import Sources, stated_sources, with_engine, with_pins, with_public
-from venvkit.spec.statements import By
-from venvkit.spec.urls import check_find_links, check_index_url, quoted
 
 __all__ = ["Choice", "Request", "Sources", "build_request", "spec_engines"]
 

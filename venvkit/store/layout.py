@@ -16,9 +16,9 @@ import contextlib
 import os
 from pathlib import Path
 
-from venvkit.canonical import digest
+from venvkit.base.digest import digest
+from venvkit.base.frozen import dataclass
 from venvkit.errors import MachineError
-from venvkit.frozen import dataclass
 
 RECEIPT = "venvkit.json"
 KEY_LENGTH = 16

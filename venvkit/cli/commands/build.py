@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from venvkit.api import ensure_env
-from venvkit.cli.built import Built
-from venvkit.cli.options import enable_option, json_option, quiet_option, request_options
+from venvkit.cli.options.request import enable_option, json_option, quiet_option, request_options
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.progress import reporting
+from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
+from venvkit.cli.views.built import Built
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @click.command("build")
@@ -43,7 +43,7 @@ def command(
     if bool(models) is everything:
         ctx.fail("name a model, or several, or give --all, and not both")
     if everything or len(models) > 1:
-        from venvkit.cli.fleetruns import build_many
+        from venvkit.cli.views.fleetruns import build_many
 
         return build_many(models, choices, enable=enable, jobs=jobs, quiet=quiet)
     if jobs is not None:

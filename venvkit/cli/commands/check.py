@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 
-from venvkit.backend.process import Runner
-from venvkit.cli.blocks import Block, Column, Line, table
-from venvkit.cli.options import engine_option, json_option
+from venvkit.base.process import Runner
+from venvkit.cli.options.request import engine_option, json_option
+from venvkit.cli.options.select import select_or_all, store
 from venvkit.cli.outcome import Failure, Outcome
-from venvkit.cli.selection import select_or_all, store
+from venvkit.cli.page.blocks import Block, Column, Line, table
+from venvkit.cli.page.text import counted
 from venvkit.cli.signals import cancellable
-from venvkit.cli.text import counted
 from venvkit.errors import CancelledError, ProofError, VenvkitError
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.store.check import Finding, check_entry
-from venvkit.store.inventory import Entry, entries
+from venvkit.proof.check import Finding, check_entry
 from venvkit.store.layout import Layout
+from venvkit.store.look.inventory import Entry, entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def command(model: str | None, engine: str | None, everything: bool, mend: bool)
 
 def _mended(layout: Layout, entry: Entry, verdict: Verdict, examiner: _Examiner) -> Verdict:
     """Build an environment anew and examine the new one; what stands in the way is one more finding."""
-    from venvkit.cli.progress import reporting
-    from venvkit.repair import repair
+    from venvkit.cli.progress.show import reporting
+    from venvkit.launch.repair import repair
 
     try:
         with reporting(quiet=False) as observer:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from venvkit.cli.blocks import Block, Cell, Column, table
-from venvkit.cli.options import json_option
+from venvkit.cli.options.request import json_option
 from venvkit.cli.outcome import Outcome
+from venvkit.cli.page.blocks import Block, Cell, Column, table
 from venvkit.settings import Setting, load_settings
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvkit.cli.blocks import Block, Cell, Column, Line, table
-from venvkit.cli.options import json_option, quiet_option, request_options
+from venvkit.cli.options.request import json_option, quiet_option, request_options
+from venvkit.cli.options.subjects import Subject, refuse_options, subject
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.progress import reporting
+from venvkit.cli.page.blocks import Block, Cell, Column, Line, table
+from venvkit.cli.page.text import counted
+from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
-from venvkit.cli.subjects import Subject, refuse_options, subject
-from venvkit.cli.text import counted
 from venvkit.plan.explain import Change, diff
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @dataclass(frozen=True, slots=True)

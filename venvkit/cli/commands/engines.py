@@ -9,17 +9,17 @@ import click
 from packaging.requirements import Requirement as PackagingRequirement
 from packaging.utils import canonicalize_name
 
-from venvkit.cli.blocks import Block, Cell, Column, Fields, Line, Table, table
-from venvkit.cli.options import json_option
+from venvkit.cli.options.request import json_option
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.text import counted
+from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
+from venvkit.cli.page.text import counted
 from venvkit.errors import UsageError
 from venvkit.settings import load_settings
+from venvkit.spec.configuration.sources import cuda_line
 from venvkit.spec.data import EngineFile, engine_files
 from venvkit.spec.engines import Engine, EngineTable, HostIndex, Rule, load_engines
+from venvkit.spec.language.requirement import parse_line
 from venvkit.spec.levers import Levers
-from venvkit.spec.requirement import parse_line
-from venvkit.spec.sources import cuda_line
 
 _FROM = Column("from", "quiet", folds=True)
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from venvkit.cli.blocks import Block, Column, Line, table
-from venvkit.cli.options import json_option
+from venvkit.cli.options.request import json_option
+from venvkit.cli.options.select import store
 from venvkit.cli.outcome import Failure, Outcome
-from venvkit.cli.selection import store
-from venvkit.cli.text import counted, size
+from venvkit.cli.page.blocks import Block, Column, Line, table
+from venvkit.cli.page.text import counted, size
 from venvkit.errors import BusyError
 from venvkit.settings import load_settings
 from venvkit.settings.kinds import BYTES
-from venvkit.store.gc import Report, Wish, collect
+from venvkit.store.collect.gc import Report, Wish, collect
 from venvkit.store.layout import Layout
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -110,9 +110,9 @@ def command(prune: bool, keep: tuple[str, ...], **asked: Any) -> Outcome:
 
 
 def _prune(layout: Layout) -> str:
-    from venvkit.backend.process import Runner
-    from venvkit.backend.uv import failure, find_uv
-    from venvkit.store.disk import near_cache
+    from venvkit.base.process import Runner
+    from venvkit.store.disk.space import near_cache
+    from venvkit.tools.uv.client import failure, find_uv
 
     settings = load_settings()
     uv, _ = near_cache(find_uv(Runner(timeout=settings.timeout), dict(os.environ)), layout)

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from venvkit.cli.blocks import Block, Cell, Column, Line, table
-from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.options.request import engine_option, json_option
+from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.selection import select, store
-from venvkit.cli.text import counted
-from venvkit.store.history import Past, history
+from venvkit.cli.page.blocks import Block, Cell, Column, Line, table
+from venvkit.cli.page.text import counted
+from venvkit.store.look.history import Past, history
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 
 import click
 
-from venvkit.backend.pipconfig import read_pip_config
-from venvkit.backend.process import Runner
-from venvkit.backend.uv import find_uv
-from venvkit.cli.blocks import Block, Fields, Line
-from venvkit.cli.options import json_option, quiet_option
+from venvkit.base.process import Runner
+from venvkit.cli.options.request import json_option, quiet_option
 from venvkit.cli.outcome import Failure, Outcome
-from venvkit.cli.progress import reporting
+from venvkit.cli.page.blocks import Block, Fields, Line
+from venvkit.cli.page.text import counted
+from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
-from venvkit.cli.text import counted
 from venvkit.errors import MachineError, UsageError
 from venvkit.events import Observer
 from venvkit.host.probe import find_host_python, probe
@@ -26,8 +24,10 @@ from venvkit.lint.check import Releases as Asking
 from venvkit.lint.findings import Finding, strict
 from venvkit.lint.releases import NotAsked, Releases
 from venvkit.settings import Settings, load_settings
+from venvkit.spec.configuration.pip import read_pip_config
 from venvkit.spec.data import engine_files
 from venvkit.spec.engines import load_engines
+from venvkit.tools.uv.client import find_uv
 
 
 @dataclass(frozen=True, slots=True)

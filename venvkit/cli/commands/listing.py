@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.options.request import engine_option, json_option
+from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.places import Place, Places
-from venvkit.cli.selection import select, store
-from venvkit.store.inventory import entries
+from venvkit.cli.views.place import Place, Places
+from venvkit.store.look.inventory import entries
 
 
 @click.command("list")

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from venvkit.backend.process import Runner
-from venvkit.call import Call
+from venvkit.base.process import Runner
 from venvkit.catalogue.find import all_models
 from venvkit.catalogue.sources import call_sources
 from venvkit.catalogue.values import Listing, Model
-from venvkit.cli.blocks import Block, Column, Line, table
-from venvkit.cli.options import catalogue_options, json_option, quiet_option
+from venvkit.cli.options.request import catalogue_options, json_option, quiet_option
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.progress import reporting
+from venvkit.cli.page.blocks import Block, Column, Line, table
+from venvkit.cli.page.text import counted
+from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
-from venvkit.cli.text import counted
 from venvkit.events import Observer
 from venvkit.host.probe import find_host_python
 from venvkit.host.snapshot import take_snapshot
-from venvkit.job import cache_folder
+from venvkit.launch.asked import Call
+from venvkit.launch.job import cache_folder
 from venvkit.settings import load_settings
 from venvkit.spec.model import ModelSpec
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venvkit.api import plan_env
-from venvkit.call import Call
-from venvkit.cli.blocks import Block, Fields, Line
-from venvkit.cli.options import enable_option, json_option, quiet_option, request_options
+from venvkit.cli.options.request import enable_option, json_option, quiet_option, request_options
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.planned import PlanView
-from venvkit.cli.progress import reporting
-from venvkit.cli.reasons import chain_of, explained
+from venvkit.cli.page.blocks import Block, Fields, Line
+from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
-from venvkit.cli.sourced import Sourced
+from venvkit.cli.views.plan import PlanView
+from venvkit.cli.views.sources import Sourced
+from venvkit.cli.views.why import chain_of, explained
 from venvkit.events import Observer, Warned
-from venvkit.job import Planned, open_job
+from venvkit.launch.asked import Call
+from venvkit.launch.job import Planned, open_job
 from venvkit.plan.explain import Why
 from venvkit.settings import load_settings
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def command(
             ctx.fail("name a model, or give --all, and not both")
         if page.pop("account"):
             ctx.fail("--sources is for one model: name it, and leave --all away")
-        from venvkit.cli.fleetruns import plan_all
+        from venvkit.cli.views.fleetruns import plan_all
 
         return plan_all(choices, enable=enable, quiet=quiet, full=page.pop("explain"), **page)
     if model is None or page["jobs"] is not None or page["refresh"]:

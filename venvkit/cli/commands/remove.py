@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from venvkit.cli.blocks import Block, Line
-from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.options.request import engine_option, json_option
+from venvkit.cli.options.select import select_or_all, store
 from venvkit.cli.outcome import Failure, Outcome
-from venvkit.cli.places import Place
-from venvkit.cli.selection import select_or_all, store
-from venvkit.cli.text import size
+from venvkit.cli.page.blocks import Block, Line
+from venvkit.cli.page.text import size
+from venvkit.cli.views.place import Place
 from venvkit.errors import BusyError
-from venvkit.store.remove import remove_entry
+from venvkit.store.change.remove import remove_entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from venvkit.cli.blocks import Block, Line
-from venvkit.cli.options import engine_option, json_option
+from venvkit.cli.options.request import engine_option, json_option
+from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.selection import select, store
+from venvkit.cli.page.blocks import Block, Line
 from venvkit.errors import UsageError
-from venvkit.store.history import rollback
+from venvkit.store.look.history import rollback
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from venvkit.api import ensure_env
-from venvkit.cli.options import enable_option, quiet_option, request_options
-from venvkit.cli.progress import reporting
+from venvkit.cli.options.request import enable_option, quiet_option, request_options
+from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import attend, cancellable
 from venvkit.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @click.command("run")

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvkit.call import Call
-from venvkit.cli.blocks import Block, Fields, Line
-from venvkit.cli.conflicts import conflict_tables
-from venvkit.cli.options import json_option, request_options
+from venvkit.cli.options.request import json_option, request_options
+from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.places import Place
-from venvkit.cli.planned import PlanView
-from venvkit.cli.selection import select, store
-from venvkit.cli.text import size
+from venvkit.cli.page.blocks import Block, Fields, Line
+from venvkit.cli.page.text import size
+from venvkit.cli.views.conflicts import conflict_tables
+from venvkit.cli.views.place import Place
+from venvkit.cli.views.plan import PlanView
 from venvkit.errors import UsageError
-from venvkit.given import is_path
+from venvkit.launch.asked import Call
+from venvkit.launch.given import is_path
+from venvkit.launch.warm import read_entry
+from venvkit.proof.ownership import Conflict
 from venvkit.settings import load_settings
-from venvkit.store.inventory import Entry
 from venvkit.store.layout import Layout
-from venvkit.store.lease import holders
-from venvkit.store.ownership import Conflict
-from venvkit.warm import read_entry
+from venvkit.store.lock.lease import holders
+from venvkit.store.look.inventory import Entry
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @dataclass(frozen=True, slots=True)

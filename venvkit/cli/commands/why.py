@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import click
 from packaging.utils import InvalidName, canonicalize_name
 
-from venvkit.cli.blocks import Block, Line
-from venvkit.cli.options import json_option, quiet_option, request_options
+from venvkit.cli.options.request import json_option, quiet_option, request_options
+from venvkit.cli.options.subjects import ordered, refuse_options, subject
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.progress import reporting
-from venvkit.cli.reasons import all_of, explain
+from venvkit.cli.page.blocks import Block, Line
+from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
-from venvkit.cli.subjects import ordered, refuse_options, subject
+from venvkit.cli.views.why import all_of, explain
 from venvkit.errors import UsageError
 from venvkit.plan.explain import Why
 
 if TYPE_CHECKING:
-    from venvkit.call import Choices
+    from venvkit.launch.asked import Choices
 
 
 @dataclass(frozen=True, slots=True)

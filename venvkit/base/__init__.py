@@ -1,0 +1,1 @@
+"""What knows nothing of environments: versions, digests, masking, files, watches, processes, HTTP."""

@@ -1,0 +1,1 @@
+"""Options of the commands, and the selection of models."""

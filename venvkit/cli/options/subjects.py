@@ -1,0 +1,189 @@
+"""What a question about plans is asked of: a new plan of a spec, or what an environment of the store was built from."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from packaging.utils import NormalizedName
+
+from venvkit.api import plan_env
+from venvkit.base.process import Runner
+from venvkit.cli.options.select import select, store
+from venvkit.errors import UsageError
+from venvkit.events import Observer
+from venvkit.formats.receipt import Receipt, read_receipt
+from venvkit.host.probe import probe
+from venvkit.host.snapshot import take_snapshot
+from venvkit.launch.given import is_path
+from venvkit.plan.members import members
+from venvkit.plan.problem import Problem, Root
+from venvkit.plan.values import Plan
+from venvkit.plan.view import Member, View
+from venvkit.spec.language.requires import required_name
+from venvkit.store.layout import Layout
+
+# These tell the environments of a model apart; all others decide what is planned.
+_TELLING = {"engine", "python"}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One plan.
+
+    Args:
+        environment: The id of the environment that was built from it; empty for a new plan.
+        receipt: That environment's receipt.
+        planned: The problem of a new plan.
+    """
+
+    model: str
+    environment: str
+    key: str
+    plan: Plan
+    receipt: Receipt | None = None
+    planned: Problem | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is, in words."""
+        return f"{self.model} ({self.environment or 'a new plan'})"
+
+    def problem(self, cancel: threading.Event) -> Problem:
+        """Return what the plan follows from; for an environment from its receipt, with the host as it was then.
+
+        Raises:
+            UsageError: The environment's host is gone.
+        """
+        if self.planned is not None:
+            return self.planned
+        assert self.receipt is not None
+        return _problem_of(self.receipt, Runner(cancel=cancel))
+
+
+def subject(text: str, choices: Mapping[str, Any], observer: Observer, cancel: threading.Event) -> Subject:
+    """Return the plan that `text` names: a spec's path, a model of the store, an environment's id, or else a model.
+
+    Args:
+        choices: The options of a new plan; `engine` and `python` also tell a model's environments apart.
+
+    Raises:
+        VenvkitError: As `plan_env`; or several in the store have that name (`model-ambiguous`), or its receipt
+            cannot be read (`environment-unusable`).
+    """
+    layout = store()
+    if not _is_stored(text, layout):
+        made = plan_env(text, observer=observer, cancel=cancel, **choices)
+        return Subject(made.job.spec.name, "", made.key, made.plan, planned=made.recipe.problem)
+    receipt = _by_id(text, layout) or _by_name(text, choices, layout)
+    return Subject(receipt.model, receipt.id, receipt.key, receipt.plan, receipt=receipt)
+
+
+def refuse_options(texts: tuple[str, ...], choices: Mapping[str, Any]) -> None:
+    """Refuse options of a plan where no spec is planned: they would be passed over in silence.
+
+    Raises:
+        UsageError: `options-unused`.
+    """
+    layout = store()
+    other = sorted(choices.keys() - _TELLING)
+    if other and all(_is_stored(text, layout) for text in texts):
+        raise UsageError(
+            f"an environment of the store was built already, so nothing is planned with {', '.join(other)}",
+            code="options-unused",
+            where=", ".join(texts),
+            remedy="name the path of the spec to plan it with these options",
+        )
+
+
+def ordered(first: str, second: str) -> tuple[str, str]:
+    """Return two arguments as (MODEL, NAME): a path or something of the store is the model, else the first."""
+    layout = store()
+    for fits in (is_path, lambda text: _is_stored(text, layout), os.path.isfile):
+        if fits(first):
+            return first, second
+        if fits(second):
+            return second, first
+    return first, second
+
+
+def _is_stored(text: str, layout: Layout) -> bool:
+    if not text or is_path(text) or text.startswith("."):
+        return False
+    # A name may be longer than a path can be, which pathlib raises.
+    return any(os.path.isdir(folder / text) for folder in (layout.shells, layout.envs))  # noqa: PTH112
+
+
+def _by_id(text: str, layout: Layout) -> Receipt | None:
+    place = layout.envs / text
+    if not _is_stored(text, layout) or not place.is_dir():
+        return None
+    return read_receipt(place) or _unusable(text, "it has no receipt")
+
+
+def _by_name(model: str, choices: Mapping[str, Any], layout: Layout) -> Receipt:
+    version = choices.get("python", "")
+    found = [
+        entry
+        for entry in select(layout, model, choices.get("engine"))
+        if entry.state != "foreign" and f"{entry.python}.".startswith(f"{version}." if version else "")
+    ]
+    if len(found) != 1:
+        there = ", ".join(f"{entry.engine} on Python {entry.python}" for entry in found) or "none"
+        raise UsageError(
+            f"{len(found)} environments of {model!r} fit: {there}",
+            code="model-ambiguous" if found else "model-not-built",
+            where=model,
+            remedy="tell them apart with --engine and --python",
+        )
+    return found[0].receipt or _unusable(model, found[0].problem)
+
+
+def _unusable(text: str, problem: str) -> NoReturn:
+    raise UsageError(
+        f"the environment cannot say what is in it: {problem}",
+        code="environment-unusable",
+        where=text,
+        remedy="`venvkit build` makes a new one from the spec",
+    )
+
+
+def _problem_of(receipt: Receipt, runner: Runner) -> Problem:
+    environ = dict(os.environ)
+    host: View = {}
+    if receipt.host_python:
+        snapshot = take_snapshot(receipt.host_python, runner=runner, cache_dir=None, environ=environ)
+        host = _as_it_was(members(snapshot.distributions, inherited=True), receipt.plan)
+    lines = (*receipt.roots, *receipt.repaired_roots)
+    roots = [Root(name, line, origin) for origin, line in lines if (name := required_name(line)) is not None]
+    return Problem(
+        roots=tuple(roots),
+        host=host,
+        environment=dict(probe(receipt.python, runner, environ=environ).environment),
+        overrides=receipt.overrides,
+        excludes=receipt.excludes,
+        no_inherit=_hidden(receipt.plan),
+    )
+
+
+def _as_it_was(now: View, plan: Plan) -> View:
+    """Return the host with the versions that the plan saw, though it may have changed since."""
+    then = {item.name: item.version for item in plan.inherit}
+    then |= {item.name: item.host_version for item in plan.shadow}
+    former = {
+        name: Member(name, version, None, inherited=True)
+        for name, version in then.items()
+        if name not in now or now[name].version != version
+    }
+    return {**now, **former}
+
+
+def _hidden(plan: Plan) -> frozenset[NormalizedName]:
+    """Return whose copy on the host was not allowed: only then is the very same version installed in front of it."""
+    otherwise = {item.name for item in plan.repaired} | {item.name for item in plan.install if item.url is not None}
+    return frozenset(
+        item.name for item in plan.shadow if item.version == item.host_version and item.name not in otherwise
+    )

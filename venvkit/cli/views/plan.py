@@ -1,0 +1,156 @@
+"""A plan as it is shown: by `plan` before a build, by `build` and `show` from the receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from venvkit.cli.page.blocks import Block, Cell, Column, Line, Table, table
+from venvkit.cli.page.text import counted, size
+from venvkit.formats.receipt import Receipt
+from venvkit.host.distribution import Unreadable
+from venvkit.plan.values import Absent, Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
+
+_REASON = Column("reason", "quiet", folds=True)
+_NAME = Column("name", "strong")
+_VERSION = Column("version", "version")
+_ON_HOST = Column("on the host", "version")
+_HERE = Column("here", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A distribution that is installed. `size` is in bytes, None when no source tells it."""
+
+    name: str
+    version: str
+    url: str | None
+    reason: tuple[str, ...]
+    size: int | None
+    builds: bool
+
+    @classmethod
+    def of(cls, item: Installed) -> Install:
+        """Return what is shown of it."""
+        found = item.description
+        return cls(item.name, item.version, item.url or found.url, item.reason, found.size, found.builds)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A plan. `python` is the environment's version, `host` the interpreter behind it, empty when it sees none."""
+
+    python: str
+    host: str
+    install: tuple[Install, ...]
+    inherit: tuple[Inherited, ...]
+    shadow: tuple[Shadow, ...]
+    held: tuple[Held, ...]
+    repaired: tuple[Repaired, ...]
+    broken: tuple[Violation, ...]
+    relaxed: tuple[Relaxed, ...]
+    absent: tuple[Absent, ...]
+    key: str
+    unreadable: tuple[Unreadable, ...]
+    download_bytes: int
+
+    @classmethod
+    def of(cls, plan: Plan, *, python: str, host: str, key: str, unreadable: tuple[Unreadable, ...] = ()) -> PlanView:
+        """Return what is shown of a plan."""
+        return cls(
+            python=python,
+            host=host,
+            install=tuple(Install.of(item) for item in plan.install),
+            inherit=plan.inherit,
+            shadow=plan.shadow,
+            held=plan.held,
+            repaired=plan.repaired,
+            broken=plan.broken,
+            relaxed=plan.relaxed,
+            absent=plan.absent,
+            key=key,
+            unreadable=unreadable,
+            download_bytes=plan.download_bytes,
+        )
+
+    @classmethod
+    def built(cls, receipt: Receipt) -> PlanView:
+        """Return the plan that an environment was built from."""
+        return cls.of(receipt.plan, python=receipt.interpreter, host=receipt.host_python, key=receipt.key)
+
+    def data(self) -> dict[str, object]:
+        return asdict(self)
+
+    def tables(self, *, verb: str) -> Iterator[Block]:
+        """Yield the plan's parts that are not empty; `verb` heads what gets installed."""
+        yield self._install_table(verb) if self.install else Line(f"{verb}: nothing", "strong")
+        parts = (
+            self._inherit_table(),
+            self._held_table(),
+            self._repaired_table(),
+            self._relaxed_table(),
+            self._absent_table(),
+            self._broken_table(),
+            self._unreadable_table(),
+        )
+        yield from (part for part in parts if part.rows)
+
+    def _install_table(self, verb: str) -> Table:
+        known = all(item.size is not None for item in self.install)
+        amount = f"{'' if known else 'at least '}{size(self.download_bytes)}"
+        replaced = {str(item.name): item.host_version for item in self.shadow}
+        columns = (_NAME, _VERSION, Column("size", right=True), Column("note", "warn", folds=True), _REASON)
+        rows = [
+            (item.name, item.version, size(item.size), _note(item, replaced.get(item.name)), _last(item.reason))
+            for item in self.install
+        ]
+        return table(f"{verb}: {counted(len(rows), 'distribution')}, {amount}", columns, rows)
+
+    def _inherit_table(self) -> Table:
+        rows = [(item.name, item.version, _last(item.reason)) for item in self.inherit]
+        title = f"inherited: {counted(len(rows), 'distribution')} of the host"
+        return table(title, (_NAME, _VERSION, _REASON), rows)
+
+    def _held_table(self) -> Table:
+        columns = (Column("distribution", "strong"), Column("requires", folds=True))
+        rows = [(item.distribution, item.requirement) for item in self.held]
+        return table("held: bounds of the host that were kept", columns, rows)
+
+    def _repaired_table(self) -> Table:
+        columns = (_NAME, _ON_HOST, _HERE, Column("download", right=True), Column("because", "quiet", folds=True))
+        sizes = {item.name: item.size for item in self.install}
+        rows = [
+            (item.name, item.host_version, item.version, size(sizes.get(item.name)), item.because)
+            for item in self.repaired
+        ]
+        return table("repaired: what would have been broken, installed anew", columns, rows)
+
+    def _relaxed_table(self) -> Table:
+        columns = (Column("asked", "strong"), _ON_HOST, _HERE)
+        rows = [(item.requirement, item.host_version, item.version) for item in self.relaxed]
+        return table("relaxed: pins to the host's version that have no solution", columns, rows)
+
+    def _absent_table(self) -> Table:
+        columns = (Column("asked", "strong"), Column("because", "quiet", folds=True))
+        rows = [(item.requirement, item.reason) for item in self.absent]
+        return table("absent: optional, and without a solution", columns, rows, "warn")
+
+    def _broken_table(self) -> Table:
+        columns = (Column("distribution", "strong"), Column("requires", folds=True), Column("finds"))
+        rows = [(item.distribution, item.requirement, Cell(item.found or "nothing", "bad")) for item in self.broken]
+        return table(f"broken: {counted(len(rows), 'requirement')} not met", columns, rows, "bad")
+
+    def _unreadable_table(self) -> Table:
+        columns = (Column("path", folds=True), Column("why", "quiet", folds=True))
+        rows = [(item.path, item.why) for item in self.unreadable]
+        return table(f"unreadable on the host, and left out: {len(rows)}", columns, rows, "warn")
+
+
+def _note(item: Install, replaced: str | None) -> str:
+    notes = [f"replaces {replaced}"] if replaced else []
+    return ", ".join([*notes, *(["from source"] if item.builds else [])])
+
+
+def _last(reason: tuple[str, ...]) -> str:
+    """Return the last link of a chain: what asks for the distribution itself."""
+    return reason[-1] if reason else ""

@@ -1,0 +1,1 @@
+"""What is stored and printed: receipt, mark, index entry."""

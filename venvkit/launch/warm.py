@@ -1,0 +1,167 @@
+"""The warm path: the environment exists and nothing changed. No process, no network, no write.
+
+A server calls it before every model load, so it imports almost nothing, and what this process was told once it keeps
+in memory: the same call again is answered by comparing the environment variables and the stats of what the answer
+hangs on. No file is opened for it.
+"""
+
+from __future__ import annotations
+
+# Text paths: importing pathlib would cost more than all the rest.
+# ruff: noqa: PTH109, PTH123
+import contextlib
+import json
+import os
+import time
+
+from venvkit.base.watch import changed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+    from typing import Any
+
+    from venvkit.base.watch import Watch
+
+    Moment = tuple[dict[Any, Any], str]
+
+INDEX_SCHEMA = 1
+
+# What the kernel that this process runs on cannot change under it.
+_FOR_LIFE = "/proc/sys/kernel/"
+# A file that was written this recently may be written again without its time telling, in nanoseconds.
+_TICK = 1_000_000_000
+_MOST = 128
+
+_memory: dict[Hashable, _Answer] = {}
+
+
+def read_entry(path: str) -> dict[str, Any] | None:
+    """Read an index entry; None when there is none, or it is unreadable or of another schema."""
+    try:
+        with open(path, "rb") as file:
+            entry = json.loads(file.read())
+    except (OSError, ValueError):
+        return None
+    return entry if isinstance(entry, dict) and entry.get("schema") == INDEX_SCHEMA else None
+
+
+def still_true(entry: dict[str, Any]) -> bool:
+    """Tell whether everything that an entry depends on is as it was."""
+    return changed(entry["watches"]) is None
+
+
+def question(spec: object, enable: bool | None, choices: Mapping[str, Any]) -> Hashable | None:
+    """Return what tells a call from others by value; None where a value is of no plain kind and might change."""
+    # The text of a path is no name.
+    kind = "name" if isinstance(spec, str) else "path" if isinstance(spec, os.PathLike) else "value"
+    asked: list[Hashable] = [kind, spec if kind == "value" else os.fspath(spec), enable]  # type: ignore[call-overload]
+    for name, value in choices.items():
+        if isinstance(value, (list, tuple)):
+            value = (*value,)
+        elif isinstance(value, dict):
+            value = (*value.items(),)
+        elif not (value is None or isinstance(value, (str, int))):
+            return None
+        asked += (name, value)
+    return (*asked,)
+
+
+def recall(asked: Hashable) -> Mapping[str, Any] | None:
+    """Return the facts that answered the same question in this process, when nothing has changed since."""
+    try:
+        answer = _memory.get(asked)
+    except TypeError:  # an item of a sequence is not hashable
+        return None
+    return answer.facts if answer is not None and answer.holds() else None
+
+
+def remember(asked: Hashable, entry: Mapping[str, Any], given: Watch | None, before: Moment | None) -> None:
+    """Keep the entry that answered a question.
+
+    Args:
+        asked: The question, see `question`.
+        given: The watch of the spec's file, taken before it was read; None where there is no file.
+        before: The moment before anything of the answer was read, see `moment`.
+    """
+    watches = [*entry["watches"], *([given] if given else [])]
+    if before is None or before != moment() or _may_change_unseen(given):
+        return
+    last = next(reversed(_memory.values()), None)
+    if last is not None and last.moment == before:
+        before = last.moment  # one copy of the variables for all
+    while len(_memory) >= _MOST:
+        _memory.pop(next(iter(_memory)), None)
+    with contextlib.suppress(TypeError):
+        _memory[asked] = _Answer(entry["facts"], watches, before)
+
+
+def moment() -> Moment | None:
+    """Return the variables, encoded as the interpreter keeps them, and the working directory.
+
+    To decode all variables costs half of the warm path. None where the interpreter keeps them in another way.
+    """
+    variables = getattr(os.environ, "_data", None)
+    return None if variables is None else (dict(variables), _directory())
+
+
+class _Answer:
+    """The facts, and all that they hang on in the form that is compared fastest."""
+
+    __slots__ = ("_absent", "_others", "_present", "facts", "moment")
+
+    def __init__(self, facts: Mapping[str, Any], watches: Sequence[Watch], moment: Moment) -> None:
+        self.facts = facts
+        self.moment = moment
+        stats = [watch for watch in watches if watch[0] == "stat"]
+        files = [watch for watch in watches if _is_file(watch)]
+        # An access costs a third of a failing stat.
+        self._absent = [str(watch[1]) for watch in stats if len(watch) == 2]
+        self._present = [
+            (str(watch[1]), watch[2], watch[3], watch[4], watch[5] if watch[0] == "file" else None)
+            for watch in (*files, *stats)
+            if len(watch) > 2
+        ]
+        rest = (watch for watch in watches if watch[0] != "stat" and not _is_file(watch))
+        self._others = [watch for watch in rest if not _for_life(watch)]
+
+    def holds(self) -> bool:
+        """Tell whether nothing has changed."""
+        variables, directory = self.moment
+        if getattr(os.environ, "_data", None) != variables or _directory() != directory:
+            return False
+        stat, access = os.stat, os.access
+        try:
+            for path, mtime, size, inode, ctime in self._present:
+                found = stat(path)
+                if found.st_mtime_ns != mtime or found.st_ino != inode or found.st_size != size:
+                    return False
+                if ctime is not None and found.st_ctime_ns != ctime:
+                    return False
+        except (OSError, ValueError):
+            return False
+        for path in self._absent:
+            if access(path, 0):
+                return False
+        return not self._others or changed(self._others) is None
+
+
+def _may_change_unseen(given: Watch | None) -> bool:
+    """Tell whether a file was written so recently that it may be written again without its times telling."""
+    times = [when for when in (given or [])[2:6] if isinstance(when, int)]
+    return bool(times) and time.time_ns() - max(times) < _TICK
+
+
+def _is_file(watch: Watch) -> bool:
+    return watch[0] == "file" and len(watch) > 2
+
+
+def _for_life(watch: Watch) -> bool:
+    return watch[0] == "text" and str(watch[1]).startswith(_FOR_LIFE)
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""The requirement language: requirement lines, markers, addresses."""

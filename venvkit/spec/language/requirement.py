@@ -1,0 +1,190 @@
+"""One string of a spec: a requirement, a wish for the host's version, or an engine's default packages.
+
+HEAD [; MARKER]        in a URL the marker begins at a `;` that follows a blank, as in PEP 508
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Literal
+from urllib.parse import SplitResult, parse_qs, unquote
+
+from packaging.requirements import InvalidRequirement
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    NormalizedName,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+
+from venvkit.base.frozen import dataclass
+from venvkit.errors import SpecError
+from venvkit.spec.language.marker import Marker, parse_marker
+from venvkit.spec.language.pep508 import parse_requirement
+from venvkit.spec.language.urls import check_requirement_url, has_control, quoted
+
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_SYSTEM = re.compile(rf"#system_({_NAME})#", re.IGNORECASE)
+_ENGINE = re.compile(rf"#({_NAME})_dependencies#|({_NAME})_dependencies", re.IGNORECASE)
+_DIRECT = re.compile(rf"({_NAME})\s*(\[[^\]]*\])?\s*@\s*(.*)", re.DOTALL)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_PATH = re.compile(r"[./~\\]|[A-Za-z]:[\\/]")
+_URL_MARKER = re.compile(r"\s;")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A requirement without conditions; `str()` is its PEP 508 line.
+
+    Args:
+        name: The distribution, normalized.
+        extras: Its extras, normalized and sorted.
+        specifier: Versions accepted, `""` for any.
+        url: The direct reference, or None.
+        origin: What asked for it: `virtualenv.packages[3]`, `engine vllm packages[0]`, `caller packages[0]`.
+        wish: The host's version is preferred, and may be given up where it makes the request unsatisfiable.
+        bare: `url` was given alone and `name` is only guessed from it; the real one shows when it is built.
+    """
+
+    name: NormalizedName
+    extras: tuple[str, ...]
+    specifier: str
+    url: str | None
+    origin: str
+    wish: bool = False
+    bare: bool = False
+
+    def __str__(self) -> str:
+        if self.bare and self.url is not None:
+            return self.url
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return f"{self.name}{extras} @ {self.url}" if self.url else f"{self.name}{extras}{self.specifier}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A parsed string of a spec.
+
+    Args:
+        kind: `requirement`; `system` for `#system_NAME#`; `engine` for `#ENGINE_dependencies#`.
+        name: The distribution's normalized name, or the engine as written.
+        requirement: What is required; for `system` the bare name, until the host's version is known.
+        marker: Its condition, or None.
+    """
+
+    kind: Literal["requirement", "system", "engine"]
+    name: str
+    requirement: Requirement | None
+    marker: Marker | None
+
+
+def parse_line(text: str, *, place: str, known_variables: Collection[str] | None = None) -> Line:
+    """Parse one string of a spec.
+
+    Args:
+        text: The string.
+        place: Where it stands, for messages; it becomes the requirement's origin.
+        known_variables: Names of the `#variables#` that have a value; None accepts any.
+
+    Raises:
+        SpecError: `requirement-option` (it starts with `-`), `requirement-transport` (a URL not allowed),
+            `marker-unknown`, else `requirement-invalid`; the text is quoted, with secrets masked.
+    """
+    stripped = text.strip(" \t")
+    _refuse(stripped, place)
+    head, marker_text = _split(stripped)
+    if marker_text is not None and not marker_text.strip():
+        raise _invalid(text, place, "nothing follows the `;`", "write a marker, or remove the `;`")
+    marker = None
+    if marker_text is not None:
+        marker = parse_marker(marker_text.strip(), known=known_variables, place=place)
+    if found := _SYSTEM.fullmatch(head):
+        name = canonicalize_name(found[1])
+        return Line("system", name, Requirement(name, (), "", None, place), marker)
+    if found := _ENGINE.fullmatch(head):
+        return Line("engine", found[1] or found[2], None, marker)
+    requirement = _requirement(head, text, place)
+    return Line("requirement", requirement.name, requirement, marker)
+
+
+def _refuse(text: str, place: str) -> None:
+    """Refuse what an installer could take for something other than a requirement."""
+    if not text:
+        raise _invalid(text, place, "is empty", "remove it, or write a requirement")
+    if text.startswith("-"):
+        raise SpecError(
+            f"{quoted(text)} starts with `-`: options are not accepted among packages",
+            code="requirement-option",
+            where=place,
+            remedy="use the fields index_url, extra_index_url, find_links or constraints instead",
+        )
+    if _PATH.match(text):
+        remedy = "write `name @ file:///absolute/path`"
+        raise _invalid(text, place, "is a local path", remedy)
+    if has_control(text) and not _is_url(text):
+        raise _invalid(text, place, "holds a control character or a line break", "write one requirement")
+
+
+def _is_url(text: str) -> bool:
+    return _URL.match(text) is not None or _DIRECT.match(text) is not None
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    if _is_url(text):
+        found = _URL_MARKER.search(text)
+        return (text[: found.start()].rstrip(), text[found.end() :]) if found else (text, None)
+    head, semicolon, marker = text.partition(";")
+    return head.rstrip(), marker if semicolon else None
+
+
+def _requirement(head: str, text: str, place: str) -> Requirement:
+    if _URL.match(head):
+        return _bare(head, place)
+    if direct := _DIRECT.fullmatch(head):
+        check_requirement_url(direct[3], place)
+        name, extras, _ = _pep508(f"{direct[1]}{direct[2] or ''}", text, place)
+        return Requirement(name, extras, "", direct[3], place)
+    name, extras, specifier = _pep508(head, text, place)
+    return Requirement(name, extras, specifier, None, place)
+
+
+def _pep508(head: str, text: str, place: str) -> tuple[NormalizedName, tuple[str, ...], str]:
+    try:
+        parsed = parse_requirement(head)
+    except InvalidRequirement as error:
+        reason = str(error).partition("\n")[0]
+        remedy = "write it like `name[extra]>=1.0` or `name @ https://...`"
+        if head.startswith("#"):
+            reason, remedy = "unknown placeholder", "known are `#system_NAME#` and `#ENGINE_dependencies#`"
+        raise _invalid(text, place, f"is not a requirement: {reason}", remedy) from error
+    extras = tuple(sorted({canonicalize_name(extra) for extra in parsed.extras}))
+    return canonicalize_name(parsed.name), extras, str(parsed.specifier)
+
+
+def _bare(url: str, place: str) -> Requirement:
+    """Return the requirement of a URL alone; only a wheel's or sdist's file name tells the real name."""
+    parts = check_requirement_url(url, place)
+    egg = parse_qs(parts.fragment).get("egg", [""])[0]
+    if egg:
+        name, extras, _ = _pep508(egg, url, place)
+        return Requirement(name, extras, "", url, place, bare=parts.scheme.startswith("git+"))
+    path = unquote(parts.path)
+    if parts.scheme.startswith("git+"):
+        stem = path.partition("@")[0].rstrip("/").rpartition("/")[2]
+        name, _, _ = _pep508(stem.removesuffix(".git"), url, place)
+        return Requirement(name, (), "", url, place, bare=True)
+    return Requirement(_archive_name(path.rpartition("/")[2], parts, place), (), "", url, place)
+
+
+def _archive_name(file: str, parts: SplitResult, place: str) -> NormalizedName:
+    try:
+        return parse_wheel_filename(file)[0] if file.endswith(".whl") else parse_sdist_filename(file)[0]
+    except (InvalidWheelFilename, InvalidSdistFilename) as error:
+        raise _invalid(parts.geturl(), place, "does not tell the distribution's name", "write `name @ URL`") from error
+
+
+def _invalid(text: str, place: str, reason: str, remedy: str) -> SpecError:
+    return SpecError(f"{quoted(text)} {reason}", code="requirement-invalid", where=place, remedy=remedy)

@@ -1,0 +1,1 @@
+"""Space and usage of the filesystem below the store."""

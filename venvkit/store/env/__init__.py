@@ -1,0 +1,1 @@
+"""Building one environment."""

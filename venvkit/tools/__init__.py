@@ -1,0 +1,1 @@
+"""The outside programs, and the two resolvers."""

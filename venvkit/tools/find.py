@@ -1,0 +1,145 @@
+"""The choice between the backends: uv, or pip with virtualenv."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, Union
+
+from venvkit.base import cachefile
+from venvkit.base.background import Beside
+from venvkit.base.digest import digest
+from venvkit.base.frozen import dataclass
+from venvkit.base.process import Runner
+from venvkit.base.version import __version__
+from venvkit.base.watch import Watch, changed, stat_watch
+from venvkit.events import Observer
+from venvkit.host.probe import find_host_python, find_python
+from venvkit.host.snapshot import HostSnapshot
+from venvkit.launch.asked import Call
+from venvkit.settings import key_environ
+from venvkit.spec.request import Request, Sources
+from venvkit.tools.descriptions import Descriptions
+from venvkit.tools.uv.client import Uv, find_uv, is_known
+from venvkit.tools.uv.mirror import Mirrors
+from venvkit.tools.uv.resolver import UvResolver
+
+# Each is imported when it is needed: the reading of metadata, or pip and its ways, take longer than a plan.
+if TYPE_CHECKING:
+    from venvkit.tools.metadata import MetadataReader
+    from venvkit.tools.pip.client import Pip
+    from venvkit.tools.pip.resolver import PipResolver
+
+Tool: TypeAlias = Union[Uv, "Pip"]
+
+
+def find_tool(call: Call, runner: Runner, cache: Path) -> Tool:
+    """Return the tool that a call or the settings choose.
+
+    Raises:
+        MachineError: It is uv, and there is none that will do.
+    """
+    attempts, offline = call.settings.download_attempts, bool(call.choice("offline", False))
+    if call.choice("backend", call.settings.backend) == "pip":
+        from venvkit.tools.pip.client import Pip
+
+        return Pip(cache / "pip", runner, call.environ, attempts, offline)
+    first = not is_known()
+    known = _recall_uv(call, cache) if first else None
+    if known is not None:
+        return Uv(known.path, known.version, runner, call.environ, attempts, offline)
+    found = find_uv(runner, call.environ, attempts=attempts, offline=offline)
+    if first:
+        cachefile.store(_uv_place(call, cache), _FoundUv(found.path, found.version, tuple(_uv_watches(found.path))))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundUv:
+    """The form in which a uv that was found is kept: to find it and ask for its version takes 25 ms of a process."""
+
+    path: str
+    version: str
+    watches: tuple[Watch, ...]
+
+
+def _recall_uv(call: Call, cache: Path) -> _FoundUv | None:
+    """Return the uv that another process found where this one would look, while nothing has changed there."""
+    kept = cachefile.load(_uv_place(call, cache), _FoundUv)
+    return kept if kept is not None and changed(kept.watches) is None else None
+
+
+def _uv_place(call: Call, cache: Path) -> Path:
+    where = [sys.prefix, sys.base_prefix, call.environ.get("UV"), call.environ.get("PATH"), __version__]
+    return cache / "uv" / f"{digest(where)[:32]}.json"
+
+
+def _uv_watches(path: str) -> Iterator[Watch]:
+    """Yield what shows that another uv would be found: the binary, and the folder where one would be bundled."""
+    return map(stat_watch, (path, os.path.join(sys.prefix, "bin")))  # noqa: PTH118
+
+
+def find_tool_ahead(call: Call, runner: Runner, cache: Path) -> Callable[[], Tool]:
+    """Begin to find the tool beside other work, where that takes a process; return what tells it, as `find_tool`."""
+    if is_known() or _recall_uv(call, cache) is not None:
+        return lambda: find_tool(call, runner, cache)
+    return Beside(lambda: find_tool(call, runner, cache)).result
+
+
+def backend_name(tool: Tool) -> Literal["uv", "pip"]:
+    """Return the backend's name, as `--backend` takes it."""
+    return "uv" if isinstance(tool, Uv) else "pip"
+
+
+def make_resolver(
+    tool: Tool, request: Request, child: HostSnapshot, *, cache: Path, observer: Observer
+) -> UvResolver | PipResolver:
+    """Return the planner's resolver by a tool, for what the child may see."""
+    sources, interpreter = request.sources, child.interpreter
+    if not isinstance(tool, Uv):
+        from venvkit.tools.pip.resolver import PipResolver
+
+        mirrors = Mirrors(cache / "mirrors", tool, importable=False)
+        return PipResolver(tool, mirrors, child, sources, request.levers, observer)
+    # Whatever can change which file a pin means: another index may have another build under the same version.
+    settings = {name: value for name, value in key_environ(tool.environ).items() if name.startswith("UV_")}
+    context = digest(
+        [
+            interpreter.version,
+            interpreter.implementation,
+            dict(interpreter.environment),
+            repr(sources),
+            repr(request.levers),
+            settings,
+        ]
+    )
+    return UvResolver(
+        uv=tool,
+        mirrors=Mirrors(cache / "mirrors", tool),
+        snapshot=child,
+        sources=sources,
+        levers=request.levers,
+        reader=lambda: _reader(tool, sources, cache),
+        descriptions=Descriptions(cache / "descriptions", context),
+        observer=observer,
+    )
+
+
+def _reader(uv: Uv, sources: Sources, cache: Path) -> MetadataReader:
+    from venvkit.tools.metadata import MetadataReader
+
+    return MetadataReader(cache / "metadata", sources, uv.offline, uv.runner.cancel, uv.environ)
+
+
+def find_child_python(wanted: str, runner: Runner, tool: Tool) -> str:
+    """Return the absolute path of the interpreter that `wanted` names: a path, or a version.
+
+    Raises:
+        UsageError: There is none (`interpreter-missing`).
+    """
+    if not isinstance(tool, Uv):
+        # Without uv there is nothing to ask for versions but the names of programs.
+        return find_host_python(f"python{wanted}" if wanted[:1].isdigit() else wanted, None)
+    return find_python(wanted, runner, tool.path)

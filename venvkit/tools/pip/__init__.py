@@ -1,0 +1,1 @@
+"""pip: its client, its failures, its resolver."""

@@ -1,0 +1,1 @@
+"""uv: its client, its failures, its resolver."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 Phase = Literal["request", "probe", "resolve", "describe", "create", "install", "verify", "seal", "wait", "done"]
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseStarted:
+class PhaseStarted(Struct, frozen=True):
     """A step of `ensure_env` begins."""
 
     phase: Phase
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class InstallProgress:
+class InstallProgress(Struct, frozen=True):
     """What the installer has ready, of how much.
 
     Args:
@@ -35,16 +34,14 @@ class InstallProgress:
     bytes_total: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """Another process or thread holds what this call needs, or a server is not ready; sent about once a second."""
 
     what: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(Struct, frozen=True):
     """Something that does not stop the build but that the operator should know. `code` is stable."""
 
     code: str

@@ -4,10 +4,10 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from venvkit.base.process import Runner
 from venvkit.errors import UsageError

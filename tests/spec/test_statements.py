@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.spec.conftest import World
 from venvkit.spec.configuration.sources import Sources, stated_sources, with_engine, with_pins, with_public

@@ -16,10 +16,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct, field
+
 from venvkit.base.mask import mask
 from venvkit.errors import CancelledError, MachineError
 
@@ -33,8 +33,7 @@ _STEPS: tuple[tuple[signal.Signals, float], ...] = (
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """What a child left: its exit status (negative: the signal that ended it) and its whole output, decoded."""
 
     argv: tuple[str, ...]
@@ -49,8 +48,7 @@ class Completed:
         return tuple(mask(line) for line in text.splitlines() if line.strip())[-lines:]
 
 
-@dataclass(frozen=True, slots=True)
-class Runner:
+class Runner(Struct, frozen=True):
     """How children are run in one call of the library.
 
     Args:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from msgspec import Struct
 
 from venvkit.errors import SettingError
 from venvkit.spec.language.urls import has_control, quoted
@@ -15,8 +16,7 @@ from venvkit.spec.language.urls import has_control, quoted
 _VARIABLE = "XINFERENCE_ENDPOINT"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """The address of a server.
 
     Args:
@@ -25,7 +25,10 @@ class Endpoint:
     """
 
     url: str
-    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    credentials: tuple[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Endpoint(url={self.url!r})"  # never the credentials
 
     def page(self, *parts: str) -> str:
         """Return the address of a page; each part is one component of its path, whatever is in it."""

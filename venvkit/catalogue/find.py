@@ -6,7 +6,8 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from venvkit.base.watch import Watch
 from venvkit.catalogue.values import Listing, Model, Place, Source
@@ -19,8 +20,7 @@ _NEAR = 5
 _SEPARATORS = re.compile(r"[-_. ]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a caller says about the model that is wanted.
 
     Args:
@@ -41,8 +41,7 @@ class Asked:
     elsewhere: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The spec of a model, where it comes from, and what that hangs on.
 
     `passed` are files called like the model, in its place or an earlier one, that cannot be read.

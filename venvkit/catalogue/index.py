@@ -6,8 +6,9 @@ import errno
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from venvkit.base import cachefile
 from venvkit.base.digest import digest
@@ -29,16 +30,14 @@ _BUILTIN = "builtin"
 _TICK_NS = 20_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Bare:
+class Bare(Struct, frozen=True):
     """An object without a `virtualenv` block: it cannot be launched, but its owner may ask for it."""
 
     name: str
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """What a place offers, and what must not have changed for this to be still true."""
 
     schema: int
@@ -74,8 +73,7 @@ def _settled(watches: tuple[Watch, ...], started: int) -> bool:
     return max(times, default=0) < started - _TICK_NS and changed(watches) is None
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """One reading of a place.
 
     `is_barred` says whether something could not be read: permission for it may come without any stat showing it.

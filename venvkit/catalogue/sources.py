@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from venvkit.catalogue.find import Asked, Found, find_model
 from venvkit.catalogue.folders import Folders

@@ -13,10 +13,11 @@ import zlib
 from base64 import b64encode
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import wait
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from venvkit.base.mask import mask
 from venvkit.base.version import __version__
@@ -37,8 +38,7 @@ _TORN = "the answer cannot be unpacked"
 _REMEDY = "start the server, or name its address in XINFERENCE_ENDPOINT"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a server may take.
 
     Args:
@@ -53,8 +53,7 @@ class Limits:
     size: int = 64 * 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the server answered: status, the type of the content, where a redirect leads, and the content."""
 
     status: int

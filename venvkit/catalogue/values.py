@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from venvkit.base.mask import mask
 from venvkit.base.watch import Watch
@@ -20,8 +21,7 @@ _LABELS: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where specs lie.
 
     Args:
@@ -43,8 +43,7 @@ class Place:
         return f"{self.label}: {mask(self.folder)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """One spec that a place offers, not parsed yet.
 
     Args:
@@ -85,8 +84,7 @@ class Model:
         return type is None or self.type.lower() in ("", type.lower())
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """What a source, or all of them, offers.
 
     Args:

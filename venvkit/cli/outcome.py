@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from venvkit.cli.page.blocks import Block
 from venvkit.cli.page.text import masked
@@ -26,8 +27,7 @@ class Result(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a command did not do what it was asked, and the exit status for it."""
 
     code: str
@@ -43,8 +43,7 @@ class Failure:
         return cls(error.code, error.message, error.where, error.remedy, error.details, error.exit_code)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The end of a command. A failure may come with a result: what was done or found before it."""
 
     result: Result | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from venvkit.base.mask import mask
 from venvkit.errors import NoSolutionError, SourceError
@@ -14,8 +16,7 @@ from venvkit.launch.job import Job
 INDEX_AWAY = "index-unreachable"
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
+class Away(Struct, frozen=True):
     """The addresses, masked, that are known to be away, each with the resolver's words; shared by all threads."""
 
     _known: dict[str, str] = field(default_factory=dict)

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from venvkit.api import ensure_env
 from venvkit.base.mask import mask
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A model to build: `spec` and `choices` are what `ensure_env` is called with."""
 
     model: str
@@ -36,8 +36,7 @@ class Target:
     choices: Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """What became of one target.
 
     Args:
@@ -64,8 +63,7 @@ class Made:
         return "built" if self.environment.built else "ready"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What is to be built.
 
     Args:
@@ -83,8 +81,7 @@ class Order:
     faults: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
+class Fleet(Struct, frozen=True):
     """A fleet that was built; `unfinished` counts the targets that an interruption left out."""
 
     order: Order

@@ -6,8 +6,9 @@ An index moves, so none is believed for long. A spoilt file is no answer, and on
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from venvkit.base import cachefile
 from venvkit.fleet.values import Answer
@@ -23,16 +24,14 @@ _PRUNED_AFTER = 7 * _DAY
 _SKEW = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """The form of a kept answer."""
 
     schema: int
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """The kept answers, one file each in `folder`."""
 
     folder: Path

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from venvkit.catalogue.find import all_models
 from venvkit.catalogue.folders import Folders
@@ -19,8 +20,7 @@ from venvkit.spec.model import ModelSpec
 from venvkit.spec.request import spec_engines
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which launches are wanted; None for all.
 
     Args:
@@ -34,8 +34,7 @@ class Wanted:
     model_format: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
+class Expansion(Struct, frozen=True):
     """The launches of a catalogue.
 
     Args:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from venvkit.base.digest import digest
 from venvkit.base.watch import Watch
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
 _NOTHING = ModelSpec("fleet", ())
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What the launches of a run have in common.
 
     Args:
@@ -76,7 +77,7 @@ def likeness(ground: Ground, launch: Launch) -> Hashable:
     A name counts only where a rule of the engine data knows it.
     """
     spec = launch.spec
-    facts = tuple(getattr(spec, field.name) for field in fields(spec) if field.name not in ("name", "type", "origin"))
+    facts = tuple(getattr(spec, name) for name in spec.__struct_fields__ if name not in ("name", "type", "origin"))
     known = any(spec.name.casefold() in map(str.casefold, rule.models) for rule in ground.engines.rules)
     return launch.engine, spec.name if known else "", facts
 

@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from venvkit.base.mask import mask
 from venvkit.errors import CancelledError
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
 _MOST_JOBS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """A fleet that was planned.
 
     Args:
@@ -47,8 +48,7 @@ class Survey:
     unfinished: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How a fleet is planned.
 
     Args:
@@ -60,8 +60,7 @@ class Pace:
     refresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
+class Asking(Struct, frozen=True):
     """A launch with the key of its request, or with the reason why there is none."""
 
     launch: Launch

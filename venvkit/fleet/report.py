@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from venvkit.fleet.planning import Survey
 from venvkit.fleet.values import Outline, Row, Status, Trouble
@@ -18,8 +19,7 @@ _LONGEST = 400
 _LINES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Launches that have the same plan, or none for the same reason."""
 
     rows: tuple[Row, ...]
@@ -55,8 +55,7 @@ class Group:
         return _unique(warning for row in self.rows for warning in row.answer.warnings)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """The figures of a fleet.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.fleet.values import Outline, Row, Stored
@@ -64,8 +65,7 @@ def _place(row: Row) -> _Place:
     return row.model.name, (row.engine or "default").lower()
 
 
-@dataclass(frozen=True, slots=True)
-class _Store:
+class _Store(Struct, frozen=True):
     """What each model has for each engine, looked at for one host."""
 
     places: Mapping[_Place, Entry]

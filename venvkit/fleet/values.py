@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from venvkit.base.mask import mask
 from venvkit.catalogue.values import Model
@@ -18,8 +19,7 @@ Status = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """A model with the engine that it is launched with, if any."""
 
     model: Model
@@ -27,8 +27,7 @@ class Launch:
     engine: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A distribution that a plan installs. `size` is in bytes, None when no source tells it."""
 
     name: str
@@ -37,16 +36,14 @@ class Item:
     builds: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A distribution that a plan inherits from the host."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """What the fleet tells of a plan; `key` is the content key of its environment."""
 
     key: str
@@ -78,8 +75,7 @@ class Outline:
         return tuple(f"{item.name}=={item.version}" for item in self.install if item.builds)
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Why there is no plan, or no environment. `exit_code` is what the command line ends with for it."""
 
     status: Status
@@ -118,8 +114,7 @@ _STATUS: dict[type[VenvkitError], Status] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What planning one request gave: a plan or a reason why there is none.
 
     Args:
@@ -142,8 +137,7 @@ class Answer:
         return self.trouble.status if self.trouble is not None else "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """What the store has for a launch.
 
     Args:
@@ -160,8 +154,7 @@ class Stored:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One launch and its answer.
 
     Args:
@@ -179,8 +172,7 @@ class Row:
     stored: Stored | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Progress of a run: `done` of `total` are ready, the last of them `label`."""
 
     stage: Literal["read", "plan", "build"]

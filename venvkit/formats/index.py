@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from venvkit.base.digest import canonical_json
 from venvkit.base.files import listed, write_atomically
-from venvkit.base.frozen import dataclass
 from venvkit.base.watch import Watch, changed, stat_watch
 from venvkit.formats.mark import MARK
 from venvkit.formats.receipt import Receipt
@@ -76,8 +76,7 @@ def facts_of(layout: Layout, receipt: Receipt, shell: Path, *, model: str, engin
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
+class _Facts(Struct, frozen=True):
     """Of the facts, what tells which environment a shell leads to."""
 
     shell: str
@@ -85,8 +84,7 @@ class _Facts:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What an entry says of a shell: the environment that it leads to, and what holds as long as neither is touched."""
 
     schema: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from msgspec import Struct
+
 from venvkit.base.digest import canonical_json
 from venvkit.base.files import Sync, write_atomically
-from venvkit.base.frozen import dataclass
 
 MARK = "venvkit-shell.json"
 SCHEMA = 1
@@ -15,8 +16,7 @@ SCHEMA = 1
 KEPT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(Struct, frozen=True):
     """An environment that a shell points or pointed to; `since` is when it was first put in force (UTC, ISO 8601)."""
 
     environment: Path
@@ -27,8 +27,7 @@ class Generation:
         return self.environment.name
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """What a shell remembers.
 
     Args:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 from venvkit.base.digest import digest
 from venvkit.base.files import write_atomically
-from venvkit.base.frozen import dataclass
 from venvkit.base.mask import mask
 from venvkit.base.watch import stat_watch
 from venvkit.errors import MachineError
@@ -26,8 +26,7 @@ from venvkit.store.layout import RECEIPT
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Relied:
+class Relied(Struct, frozen=True):
     """A host distribution that an environment uses as it is."""
 
     name: str
@@ -35,8 +34,7 @@ class Relied:
     location: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What was built, from what and why.
 
     Args:
@@ -136,8 +134,7 @@ def read_receipt(environment: Path) -> Receipt | None:
     return receipt
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(Struct, frozen=True):
     """What of a receipt is read of thousands."""
 
     schema: Any = None

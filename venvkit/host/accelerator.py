@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from msgspec import Struct
+
 from venvkit.base import cachefile
-from venvkit.base.frozen import dataclass
 from venvkit.base.watch import Watch, changed, exists_watch, text_watch
 from venvkit.errors import UsageError
 from venvkit.host import nvml
@@ -24,8 +25,7 @@ _ARCH = re.compile(r"sm_\d{2,3}")
 _FORMS = "accepted are: none; npu; cuda=VERSION; cuda=VERSION,arch=sm_NN (as in cuda=13.0,arch=sm_90)"
 
 
-@dataclass(frozen=True, slots=True)
-class Accelerator:
+class Accelerator(Struct, frozen=True):
     """The accelerator facts of the requirement language.
 
     Args:
@@ -41,8 +41,7 @@ class Accelerator:
     cuda_arch: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """The form of the cached facts."""
 
     schema: int

@@ -17,7 +17,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.host import metadata
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ else:
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Distribution:
+class Distribution(Struct, frozen=True, kw_only=True):
     """One installed distribution.
 
     Args:
@@ -60,16 +60,14 @@ class Distribution:
     requires_python: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """Something in a site directory that could not be taken into account: where, and why."""
 
     path: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
+class _Listing(Struct, frozen=True):
     """What the entries of one site directory say by their names alone."""
 
     site_dir: str

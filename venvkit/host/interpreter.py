@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True, kw_only=True):
     """One interpreter, as it describes itself in the environment variables it was probed with.
 
     Args:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
 
 # Where the driver leaves a trace that costs microseconds to see; the last two are the driver of WSL and the
 # place where some container platforms mount its libraries.
@@ -24,8 +24,7 @@ _TRACES = (
 _LIBRARIES = ("/usr/lib/wsl/lib/libnvidia-ml.so.1", "/usr/local/nvidia/lib64/libnvidia-ml.so.1")
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """One device: its identity and its compute capability."""
 
     uuid: str
@@ -33,8 +32,7 @@ class Device:
     minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cuda:
+class Cuda(Struct, frozen=True):
     """The newest CUDA version the driver runs (`13.0`), and the devices in the order of the PCI bus."""
 
     driver: str | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, UsageError
@@ -135,7 +135,7 @@ def probe(python: str, runner: Runner, *, environ: Mapping[str, str] | None = No
         raise _too_old(python, found.version)
     # A version manager's shim names the real interpreter here; its own target depends on the directory it
     # runs in.
-    return found if Path(found.python).is_absolute() else dataclasses.replace(found, python=python)
+    return found if Path(found.python).is_absolute() else replace(found, python=python)
 
 
 def probe_environ(environ: Mapping[str, str]) -> dict[str, str]:

@@ -7,15 +7,15 @@ import os
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from venvkit.base import cachefile
 from venvkit.base.background import Beside
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.base.process import Runner
 from venvkit.base.watch import Watch, changed, stat_watch, text_watch
 from venvkit.host.distribution import Distribution, Unreadable, read_ahead, scan
@@ -39,8 +39,7 @@ _KERNEL_FILES = ("/proc/sys/kernel/osrelease", "/proc/sys/kernel/version")
 _TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class HostSnapshot:
+class HostSnapshot(Struct, frozen=True):
     """What the host was at one moment.
 
     Args:
@@ -75,8 +74,7 @@ class HostSnapshot:
         return {distribution.name: distribution.version for distribution in self.distributions}
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """The form of a cached snapshot."""
 
     schema: int

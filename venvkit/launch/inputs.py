@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from msgspec import Struct
+
 from venvkit.base.documents import format_of
-from venvkit.base.frozen import dataclass
 from venvkit.base.watch import Watch, stat_watch
 from venvkit.errors import PolicyError, SpecError, UsageError
 from venvkit.events import Observer, Warned
@@ -36,8 +37,7 @@ else:
     import tomli as tomllib
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """What was read, and from where; `place` tells where the spec of a name was found."""
 
     spec: ModelSpec

@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.version import Version
 
-from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
+from venvkit.base.digest import digest, value_digest
 from venvkit.base.process import Runner
 from venvkit.base.version import __version__
 from venvkit.base.watch import Watch
@@ -47,8 +47,7 @@ if TYPE_CHECKING:
     from venvkit.store.env.recipe import Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A call after everything that it names was read.
 
     Args:
@@ -87,14 +86,14 @@ class Job:
     def alike(self) -> str:
         """Digest of what the plan follows from: models with equal ones share a plan."""
         call, settings = self.call, self.call.settings
-        return digest(
+        return value_digest(
             [
                 __version__,
-                repr(replace(self.request, model="", engine=None, relied=())),
+                replace(self.request, model="", engine=None, relied=(), sources=self.request.sources.decisive),
                 self.host.fingerprint,
                 [self.child.interpreter.prefix, self.child.interpreter.base_python, self.child.interpreter.version],
                 self.sees_host,
-                repr(self.families),
+                self.families,
                 [str(call.choice("orphans", settings.orphans)), bool(call.choice("offline", settings.offline))],
                 [bool(call.choice("skip_installed", settings.skip_installed)), sorted(settings.protect)],
                 sorted(key_environ(call.environ).items()),
@@ -108,8 +107,7 @@ class Job:
         return Plans(self.cache / "plans")
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """A plan, and what it was made from.
 
     Attributes:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.settings import key_environ
 from venvkit.spec.configuration.uv import read_uv_config
 
@@ -32,8 +33,7 @@ _TREE = ("pyproject.toml", "setup.py")
 _Entry = tuple[str, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """How local sources are now.
 
     Args:

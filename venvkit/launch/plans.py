@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec import Struct
+
 from venvkit.base import cachefile
-from venvkit.base.frozen import dataclass
 from venvkit.launch.localsources import local_paths, look_at, names_checkout
 from venvkit.plan.values import Plan
 
@@ -23,8 +24,7 @@ _TICK_S = 0.05
 _SCHEMA = 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """The form of a kept plan: the local sources that it was made from, and how they were; the file tells when."""
 
     schema: int
@@ -33,8 +33,7 @@ class _Kept:
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Plans:
+class Plans(Struct, frozen=True):
     """A folder of plans, by the digest of all that a plan follows from but the sources' content.
 
     Args:

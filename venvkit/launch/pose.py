@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from venvkit.base import cachefile
-from venvkit.base.digest import digest
+from venvkit.base.digest import value_digest
 from venvkit.base.version import __version__
 from venvkit.errors import NoSolutionError
 from venvkit.plan.bounds import Bound
@@ -61,7 +61,7 @@ def _recall_bounds(job: Job, host: HostView, environment: Mapping[str, str]) -> 
     if not host:
         return
     ground = ground_of(host, environment, job.families)
-    key = digest([__version__, job.host.fingerprint, environment, repr(job.families)])
+    key = value_digest([__version__, job.host.fingerprint, environment, job.families])
     place = job.cache / "hosts" / f"{key[:32]}.bounds.json"
     known = cachefile.load(place, tuple[Bound, ...]) if not ground.is_read else ()
     if known:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from venvkit.base.mask import mask
 from venvkit.errors import CancelledError
@@ -23,8 +25,7 @@ Releases = Callable[[Sequence[Subject], Worlds, Collection[Spot]], Iterable[Find
 _VOID = frozenset({"marker-false", "specifier-empty", "line-replaced", "line-excluded"})
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """How many specs were looked over, and what was found, in the order of files, objects and places."""
 
     specs: int
@@ -105,8 +106,7 @@ def _natural(place: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", place)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Texts:
+class _Texts(Struct, frozen=True):
     """The lines of the JSON files in which something was found; each is read again, once."""
 
     _known: dict[str, Mapping[str, int]] = field(default_factory=dict)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Severity = Literal["error", "warning"]
 
@@ -28,8 +30,7 @@ SEVERITIES: dict[str, Severity] = {
 _NEVER_ERRORS = frozenset({"not-checked"})
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """Where something stands.
 
     Args:
@@ -54,8 +55,7 @@ class Spot:
         return text if self.line is None else f"{text} (line {self.line})"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that is wrong, or probably not meant.
 
     Args:

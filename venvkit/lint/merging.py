@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from venvkit.lint.findings import Finding, finding
 from venvkit.lint.placeholders import placeholder
@@ -23,8 +24,7 @@ _TELLING = ("engine", "model_format", "quantization")
 _TYPES = frozenset({"llm", "embedding", "rerank", "image", "audio", "video", "flexible", "world"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A requirement with its whole condition.
 
     Args:

@@ -12,8 +12,10 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from venvkit.base.mask import mask
 from venvkit.errors import CancelledError, VenvkitError
@@ -39,8 +41,7 @@ _NOWHERE = re.compile(rf"{_NO_VERSION.pattern}|was not found in the package regi
 _USER = re.compile(r"://[^/\s`]*@")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the sources lack.
 
     Args:
@@ -54,8 +55,7 @@ class Answer:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(Struct, frozen=True):
     """Asks sources by uv, and never twice one that did not answer."""
 
     uv: Uv

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from venvkit.base.mask import mask
 from venvkit.events import Observer, PhaseStarted, ignore
@@ -19,8 +21,7 @@ from venvkit.tools.uv.client import Uv
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class Releases:
+class Releases(Struct, frozen=True):
     """Finds requirements that no source has a release for.
 
     Args:
@@ -31,7 +32,7 @@ class Releases:
     """
 
     uv: Uv
-    pip: Sources = Sources()  # noqa: RUF009 - frozen, so one value may stand for all
+    pip: Sources = Sources()
     exclude_newer: str | None = None
     observer: Observer = ignore
 
@@ -71,8 +72,7 @@ class Releases:
                         yield one, answer.missing[one.text], answer.lost
 
 
-@dataclass(frozen=True, slots=True)
-class NotAsked:
+class NotAsked(Struct, frozen=True):
     """Finds nothing but that no source can be asked, for a machine without uv."""
 
     why: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from venvkit.base.documents import decode, format_of, read_document
 from venvkit.errors import SpecError
@@ -27,8 +28,7 @@ _FAULT = re.compile(
 _FIELD = re.compile(rf"{_BLOCK}\.(?P<field>[^.\[]+)(?:\[(?P<index>\d+)\])?.*")
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """A marker and where it stands; `line` is the package line that it belongs to, None for a lever's entry."""
 
     place: str
@@ -36,8 +36,7 @@ class Condition:
     line: Line | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """One spec.
 
     Args:
@@ -144,8 +143,7 @@ def _object(table: Mapping[str, object], spot: Spot, engines: EngineTable) -> It
             yield better_placeholder(fault, text, engines) if isinstance(text, str) else fault
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """A faulty field, or entry of one, and its value."""
 
     name: str

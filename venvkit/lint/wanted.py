@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.lint.findings import Spot
@@ -21,8 +22,7 @@ from venvkit.spec.request import spec_engines
 _STRATEGY = "unsafe-best-match"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A requirement that a source must have a release for.
 
     Args:

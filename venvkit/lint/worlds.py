@@ -11,7 +11,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from venvkit.host.accelerator import Accelerator
 from venvkit.lint import facts
@@ -28,12 +30,11 @@ _LONGEST = 1_000
 _MOST_WORK = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """A machine and a launch on it, as far as a marker looks at them."""
 
     launch: Launch = (None, frozenset())
-    accelerator: Accelerator = Accelerator()  # noqa: RUF009 - frozen, so one value may stand for all
+    accelerator: Accelerator = Accelerator()
     environment: tuple[Pair, ...] = ()
     variables: tuple[Pair, ...] = ()
 
@@ -53,8 +54,7 @@ _Leaf = Flag | Comparison
 _Group = tuple[frozenset[str], "list[Step] | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Worlds:
+class Worlds(Struct, frozen=True):
     """Answers what markers can say, under the names that the engine data gives to engines."""
 
     engines: EngineTable

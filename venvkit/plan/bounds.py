@@ -11,18 +11,17 @@ from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 
+from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from venvkit.base.frozen import dataclass
 from venvkit.plan.problem import Root
 from venvkit.plan.values import Violation
 from venvkit.spec.language.requires import parse_requires
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """One requirement of the host that holds now.
 
     Args:

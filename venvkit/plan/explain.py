@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.base.frozen import dataclass
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Installed, Plan
 from venvkit.plan.view import Member, host_extras, overlay
@@ -17,8 +17,7 @@ Status = Literal["installed", "inherited", "visible", "excluded", "absent"]
 Cause = Literal["missing", "version", "build", "held", "repaired", "hidden", "chosen", ""]
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """The answer to "why is NAME here?".
 
     Args:
@@ -127,8 +126,7 @@ def _cause(
     return "chosen", f"no solution keeps the host's {host.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One name that differs between two plans; None where a side does not have it. `how` is installed or inherited."""
 
     name: NormalizedName

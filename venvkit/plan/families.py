@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
 from venvkit.plan.values import Violation
 from venvkit.plan.view import Member, View
 from venvkit.spec.language.requires import active_requires, required_name
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two distributions whose versions must fit: `rows` of (versions of first, versions of second)."""
 
     first: NormalizedName
@@ -52,8 +51,7 @@ class Pair:
         return not known or any(_within(row[1], second) for row in known)
 
 
-@dataclass(frozen=True, slots=True)
-class Families:
+class Families(Struct, frozen=True):
     """The rules of `specs/abi.toml`."""
 
     pairs: tuple[Pair, ...] = ()

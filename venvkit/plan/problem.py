@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Literal
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from venvkit.base.frozen import dataclass
 from venvkit.plan.families import NO_FAMILIES, Families
 from venvkit.plan.view import View
 
 Orphans = Literal["hold-repair", "hold", "report"]
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """A requirement of the request: its PEP 508 line without a marker, and where it was written.
 
     `wish` marks a `#system_NAME#` pin, which is kept when a solution exists and dropped to the bare name otherwise;
@@ -40,8 +39,7 @@ class Root:
         return str(self.name) if self.bare or self.wish else self.line
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Everything a plan follows from, but for the resolver.
 
     Args:

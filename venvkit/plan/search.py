@@ -8,8 +8,8 @@ fitting version, which is the repair. Both take the one question.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from packaging.utils import NormalizedName
 
 from venvkit.plan.bounds import Bound, as_constraints, by_owner
@@ -23,8 +23,7 @@ from venvkit.plan.view import Member, Rules, overlay
 _MAX_RESOLVES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A resolution: what it installs, the view that this makes, and what is broken in it on the host's side."""
 
     pins: tuple[Pin, ...]
@@ -32,8 +31,7 @@ class Answer:
     orphans: tuple[Violation, ...]
 
 
-@dataclass(slots=True)
-class Decisions:
+class Decisions(Struct):
     """What the search has decided.
 
     Args:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
-from venvkit.base.frozen import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """One distribution that a resolution installs: an exact version, or a direct reference.
 
     The version is empty where only the build of a direct reference tells it.
@@ -24,8 +20,7 @@ class Pin:
         return f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """What an index says of a pin.
 
     Args:
@@ -45,8 +40,7 @@ class Description:
     builds: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What a resolver is asked: PEP 508 lines without markers, and what bounds the answer.
 
     Args:
@@ -68,8 +62,7 @@ class Question:
     wheels: tuple[NormalizedName, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(Struct, frozen=True):
     """A distribution that the plan puts into the child. `reason` is a chain of requirements, the model's first."""
 
     name: NormalizedName
@@ -79,8 +72,7 @@ class Installed:
     description: Description
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(Struct, frozen=True):
     """A host distribution that the request reaches and that the child uses as it is."""
 
     name: NormalizedName
@@ -88,8 +80,7 @@ class Inherited:
     reason: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shadow:
+class Shadow(Struct, frozen=True):
     """An installed distribution that stands in front of the host's copy."""
 
     name: NormalizedName
@@ -97,8 +88,7 @@ class Shadow:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """A requirement that does not hold in the view: of `distribution` (`name==version`), found is a version or None."""
 
     distribution: str
@@ -109,16 +99,14 @@ class Violation:
         return f"{self.distribution} requires {self.requirement}, found {self.found or 'none'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """A bound taken from a host distribution so that the plan does not break it."""
 
     distribution: str
     requirement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Repaired:
+class Repaired(Struct, frozen=True):
     """A host distribution that the plan would break, resolved anew so that the child has a fitting version."""
 
     name: NormalizedName
@@ -127,8 +115,7 @@ class Repaired:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Relaxed:
+class Relaxed(Struct, frozen=True):
     """A wish (`#system_NAME#`) that has no solution and was dropped to the bare name."""
 
     requirement: str
@@ -136,16 +123,14 @@ class Relaxed:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """An optional requirement that has no solution and was left out."""
 
     requirement: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The decision. `resolves` counts the questions that it took."""
 
     install: tuple[Installed, ...]
@@ -156,7 +141,7 @@ class Plan:
     broken: tuple[Violation, ...] = ()
     relaxed: tuple[Relaxed, ...] = ()
     absent: tuple[Absent, ...] = ()
-    resolves: int = field(default=1, compare=False)
+    resolves: int = 1
 
     @property
     def download_bytes(self) -> int:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
+from msgspec import Struct
 from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.base.frozen import dataclass
 from venvkit.plan.values import Violation
 from venvkit.spec.language.requires import active_requires, parse_requires, satisfied
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A distribution that the child sees.
 
     Args:
@@ -35,8 +34,7 @@ class Member:
         return f"{self.name}=={self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """What bends requirements in every walk: the marker environment, overrides by name, excluded names."""
 
     environment: Mapping[str, str]
@@ -75,8 +73,7 @@ def overlay(host: View, installed: Iterable[Member]) -> dict[NormalizedName, Mem
     return {**host, **{member.name: member for member in installed}}
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """The closure of some roots: a reason chain for each member reached, and what does not hold on the way."""
 
     reasons: Mapping[NormalizedName, tuple[str, ...]]

@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.formats.receipt import Receipt
 from venvkit.host.contents import files
 from venvkit.host.distribution import Distribution, scan
@@ -21,8 +22,7 @@ from venvkit.proof.integrity import fault
 from venvkit.store.look.inventory import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that is not as it was proved. `kind` is stable: spoilt, violation, host-changed, file-changed."""
 
     kind: str

@@ -17,7 +17,8 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.host.contents import files, recorded
 from venvkit.host.distribution import Distribution
 from venvkit.host.metadata import read_text
@@ -30,8 +31,7 @@ _STRAY = frozenset(("test", "tests", "doc", "docs", "example", "examples", "benc
 _SPREAD = (b"extend_path", b"declare_namespace")
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """Two distributions that cannot both be whole in one view.
 
     Args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.errors import MachineError
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFile:
+class EngineFile(Struct, frozen=True):
     """A file of engine data.
 
     Args:

@@ -10,19 +10,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
+from msgspec import Struct
 from packaging.requirements import Requirement as PackagingRequirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from venvkit.base.frozen import dataclass
 from venvkit.spec.language.compare import engine_key
 from venvkit.spec.language.requirement import Requirement
 from venvkit.spec.levers import Levers
 
 
-@dataclass(frozen=True, slots=True)
-class CudaIndex:
+class CudaIndex(Struct, frozen=True):
     """An index for machines whose CUDA version is in `cuda`; the first that fits counts.
 
     Args:
@@ -43,8 +42,7 @@ class CudaIndex:
             return False
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """One engine.
 
     Args:
@@ -84,8 +82,7 @@ class Engine:
         return next((packages for name, packages in self.formats if name == model_format.lower()), ())
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A special case. It applies when every condition that it states holds.
 
     Args:
@@ -120,8 +117,7 @@ class Rule:
         return all(_required(PackagingRequirement(text), named) for text in self.requires)
 
 
-@dataclass(frozen=True, slots=True)
-class HostIndex:
+class HostIndex(Struct, frozen=True):
     """Where the builds of the host's packages come from, by the local part of their version.
 
     Args:
@@ -143,8 +139,7 @@ class HostIndex:
         return dict(self.indexes).get(version.partition("+")[2])
 
 
-@dataclass(frozen=True, slots=True)
-class EngineTable:
+class EngineTable(Struct, frozen=True):
     """Everything that the engine data says.
 
     `public_indexes` are addresses, each with a slash at its end, below which everybody finds the same builds of

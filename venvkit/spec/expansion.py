@@ -6,8 +6,8 @@ An expansion also remembers what of the machine it looked at, because that is wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.errors import SpecError

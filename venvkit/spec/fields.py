@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from venvkit.errors import SpecError
 from venvkit.spec.levers import LIST_FIELDS, Levers, ListField, check_source, lever_fault, parse_lever
@@ -14,8 +15,7 @@ Table = Mapping[str, object]
 _KINDS = {dict: "a table", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
-@dataclass(slots=True)
-class Faults:
+class Faults(Struct):
     """The faults found so far in one document, one line each, and what to do about the first."""
 
     lines: list[str] = field(default_factory=list)
@@ -46,8 +46,7 @@ class Faults:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """Reads the fields of one table. A field of the wrong kind is noted and reads as if it were absent."""
 
     table: Table

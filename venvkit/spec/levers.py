@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Literal, get_args
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
-from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
 from venvkit.spec.language.marker import Marker, MarkerContext, parse_marker
 from venvkit.spec.language.requirement import parse_line
@@ -33,8 +33,7 @@ _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*)?")
 _BACKEND = re.compile(r"auto|cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Levers:
+class Levers(Struct, frozen=True):
     """How the request is to be solved. Each entry of a list may carry a marker, until `applied` evaluates it.
 
     Args:

@@ -6,8 +6,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
+
 from venvkit.base.documents import decode, format_of, read_document
-from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
 from venvkit.spec.fields import Faults, Reader, Table, kind_of
 from venvkit.spec.language.requirement import Line, parse_line
@@ -29,8 +30,7 @@ BLOCK_FIELDS = (
 _NAME_BYTES = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
+class ModelSpec(Struct, frozen=True):
     """What a model asks for; an invalid one cannot be made.
 
     Args:

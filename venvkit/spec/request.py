@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.sources import Sources, stated_sources, with_engine, with_pins, with_public
 from venvkit.spec.configuration.statements import By
@@ -26,8 +27,7 @@ _ENGINE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?")
 _RESERVED = frozenset({"engine", "model_engine"})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is asked of the planner.
 
     Args:
@@ -47,8 +47,7 @@ class Request:
     relied: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """What the caller chose beside the model.
 
     Args:

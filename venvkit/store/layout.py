@@ -16,16 +16,16 @@ import contextlib
 import os
 from pathlib import Path
 
+from msgspec import Struct
+
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.errors import MachineError
 
 RECEIPT = "venvkit.json"
 KEY_LENGTH = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The paths of one store.
 
     Args:

@@ -11,17 +11,16 @@ import time
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.plan.values import Description, Pin
 
 _KEEP_S = 86_400.0
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptions:
+class Descriptions(Struct, frozen=True):
     """A folder of descriptions.
 
     Args:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
+from msgspec import Struct
+
 from venvkit.base import cachefile
 from venvkit.base.background import Beside
-from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
+from venvkit.base.digest import digest, value_digest
 from venvkit.base.process import Runner
 from venvkit.base.version import __version__
 from venvkit.base.watch import Watch, changed, stat_watch
@@ -56,8 +57,7 @@ def find_tool(call: Call, runner: Runner, cache: Path) -> Tool:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _FoundUv:
+class _FoundUv(Struct, frozen=True):
     """The form in which a uv that was found is kept: to find it and ask for its version takes 25 ms of a process."""
 
     path: str
@@ -105,13 +105,13 @@ def make_resolver(
         return PipResolver(tool, mirrors, child, sources, request.levers, observer)
     # Whatever can change which file a pin means: another index may have another build under the same version.
     settings = {name: value for name, value in key_environ(tool.environ).items() if name.startswith("UV_")}
-    context = digest(
+    context = value_digest(
         [
             interpreter.version,
             interpreter.implementation,
             dict(interpreter.environment),
-            repr(sources),
-            repr(request.levers),
+            sources.decisive,
+            request.levers,
             settings,
         ]
     )

@@ -15,14 +15,13 @@ import threading
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec import Struct, field
 from packaging.metadata import parse_email
 
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.errors import CancelledError
 from venvkit.spec.request import Sources
 from venvkit.tools.pylock import LockedFile
@@ -43,8 +42,7 @@ _TIMEOUT_S = 20.0
 Requires: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataReader:
+class MetadataReader(Struct, frozen=True):
     """Reads what files require, with an immutable cache by file in `folder`.
 
     Args:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
-
-from venvkit.base.frozen import dataclass
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,8 +19,7 @@ else:
 Table: TypeAlias = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class LockedFile:
+class LockedFile(Struct, frozen=True):
     """The file (or checkout) that a pin is installed from.
 
     Args:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
 from venvkit.plan.values import Question
 from venvkit.spec.language.requires import required_name
@@ -28,8 +28,7 @@ else:
 _PROJECT = "pyproject.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFiles:
+class RequestFiles(Struct, frozen=True):
     """Writes requests for uv into `folder`, all with the same sources and levers."""
 
     folder: Path

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 
 import click
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from venvkit.base.process import Runner
 from venvkit.cli.options.request import engine_option, json_option
@@ -23,8 +24,7 @@ from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry, entries
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a check says of one environment."""
 
     model: str
@@ -38,8 +38,7 @@ class Verdict:
         return f"{self.model} ({self.engine}, Python {self.python})"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(Struct, frozen=True):
     """The result of `check`."""
 
     verdicts: tuple[Verdict, ...]
@@ -49,7 +48,7 @@ class Verdicts:
         return tuple(verdict for verdict in self.verdicts if not verdict.ok)
 
     def data(self) -> object:
-        return [asdict(verdict) for verdict in self.verdicts]
+        return [to_builtins(verdict) for verdict in self.verdicts]
 
     def blocks(self) -> Iterator[Block]:
         if not self.verdicts:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 import click
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import json_option
 from venvkit.cli.outcome import Outcome
@@ -13,8 +13,7 @@ from venvkit.cli.page.blocks import Block, Cell, Column, table
 from venvkit.settings import Setting, load_settings
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """A variable as it may be shown."""
 
     name: str
@@ -32,14 +31,13 @@ class Shown:
         return cls(known.name, setting.shown, known.default, setting.origin, known.acts, known.meaning, setting.fault)
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """The result of `config`."""
 
     variables: tuple[Shown, ...]
 
     def data(self) -> object:
-        return [asdict(item) for item in self.variables]
+        return [to_builtins(item) for item in self.variables]
 
     def blocks(self) -> Iterator[Block]:
         yield self._table("venvkit acts on", acts=True)

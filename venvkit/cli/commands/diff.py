@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import json_option, quiet_option, request_options
 from venvkit.cli.options.subjects import Subject, refuse_options, subject
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The result of `diff`."""
 
     before: Subject
@@ -33,7 +32,7 @@ class Difference:
         return {
             "before": _side(self.before),
             "after": _side(self.after),
-            "changes": [asdict(change) for change in self.changes],
+            "changes": [to_builtins(change) for change in self.changes],
         }
 
     def blocks(self) -> Iterator[Block]:

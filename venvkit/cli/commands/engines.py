@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 
 import click
+from msgspec import Struct, to_builtins
 from packaging.requirements import Requirement as PackagingRequirement
 from packaging.utils import canonicalize_name
 
@@ -24,8 +24,7 @@ from venvkit.spec.levers import Levers
 _FROM = Column("from", "quiet", folds=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """An index of an engine. `cuda` says for which CUDA versions (a range, or a line such as `cu130`); empty for all.
 
     `packages` come from nowhere else; empty makes it an index for everything.
@@ -44,8 +43,7 @@ class Index:
         return (*special, *(cls(url, cuda_line(url) or "", (), url in optional) for url in engine.extra_index_urls))
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """The result of `engines`: engine data, all of it or what concerns one engine (`whole` is false then).
 
     `strangers` are the names in rules that are no engine's: likely misspelled, and such a rule waits for an engine
@@ -101,7 +99,7 @@ class Known:
             "platforms": engine.platforms,
             "packages": engine.packages,
             "formats": dict(engine.formats),
-            "indexes": [asdict(index) for index in Index.all_of(engine)],
+            "indexes": [to_builtins(index) for index in Index.all_of(engine)],
             "index_strategy": engine.index_strategy,
             "levers": _levers(engine.levers),
         }
@@ -237,7 +235,7 @@ def _concerns(rule: Rule, engine: Engine) -> bool:
 
 def _levers(levers: Levers) -> dict[str, object]:
     """Return the levers that are set, a package's own index by name."""
-    return {name: dict(value) if name == "sources" else value for name, value in asdict(levers).items() if value}
+    return {name: dict(value) if name == "sources" else value for name, value in to_builtins(levers).items() if value}
 
 
 def _lines(value: object) -> Iterator[str]:

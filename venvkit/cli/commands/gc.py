@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from venvkit.cli.options.request import json_option
 from venvkit.cli.options.select import store
@@ -24,8 +24,7 @@ from venvkit.store.layout import Layout
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(Struct, frozen=True):
     """The result of `gc`."""
 
     report: Report

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 import click
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select, store
@@ -15,8 +15,7 @@ from venvkit.cli.page.text import counted
 from venvkit.store.look.history import Past, history
 
 
-@dataclass(frozen=True, slots=True)
-class Generations:
+class Generations(Struct, frozen=True):
     """The environments that one model had."""
 
     model: str
@@ -26,8 +25,7 @@ class Generations:
     generations: tuple[Past, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Histories:
+class Histories(Struct, frozen=True):
     """The result of `history`."""
 
     models: tuple[Generations, ...]
@@ -35,8 +33,8 @@ class Histories:
     def data(self) -> object:
         return [
             {
-                **asdict(item),
-                "generations": [{**asdict(past), "path": str(past.path)} for past in item.generations],
+                **to_builtins(item),
+                "generations": [{**to_builtins(past), "path": str(past.path)} for past in item.generations],
             }
             for item in self.models
         ]

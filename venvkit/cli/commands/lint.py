@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from venvkit.base.process import Runner
 from venvkit.cli.options.request import json_option, quiet_option
@@ -30,8 +31,7 @@ from venvkit.spec.engines import load_engines
 from venvkit.tools.uv.client import find_uv
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """The result of `lint`."""
 
     checked: Checked

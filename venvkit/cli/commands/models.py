@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from venvkit.base.process import Runner
 from venvkit.catalogue.find import all_models
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """The result of `models`: what can be named, and the files that could not be read."""
 
     models: tuple[Model, ...]

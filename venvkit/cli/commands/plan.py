@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, to_builtins
 
 from venvkit.api import plan_env
 from venvkit.cli.options.request import enable_option, json_option, quiet_option, request_options
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The result of `plan`. `why` explains each distribution of the plan; None where nobody asked."""
 
     model: str
@@ -52,7 +51,7 @@ class Decision:
         return cls(planned.job.spec.name, view, why)
 
     def data(self) -> object:
-        why = {} if self.why is None else {"why": [asdict(item) for item in self.why]}
+        why = {} if self.why is None else {"why": [to_builtins(item) for item in self.why]}
         return {**self.plan.data(), **why}
 
     def blocks(self) -> Iterator[Block]:

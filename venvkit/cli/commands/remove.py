@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 import click
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select_or_all, store
@@ -17,22 +17,20 @@ from venvkit.errors import BusyError
 from venvkit.store.change.remove import remove_entry
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Struct, frozen=True):
     """A place that is no more. `environment_removed` is false where another model uses the environment."""
 
     place: Place
     environment_removed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(Struct, frozen=True):
     """The result of `remove`."""
 
     removed: tuple[Removed, ...]
 
     def data(self) -> object:
-        return [{**asdict(item.place), "environment_removed": item.environment_removed} for item in self.removed]
+        return [{**to_builtins(item.place), "environment_removed": item.environment_removed} for item in self.removed]
 
     def blocks(self) -> Iterator[Block]:
         if not self.removed:

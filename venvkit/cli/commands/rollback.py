@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 import click
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select, store
@@ -15,8 +15,7 @@ from venvkit.errors import UsageError
 from venvkit.store.look.history import rollback
 
 
-@dataclass(frozen=True, slots=True)
-class RolledBack:
+class RolledBack(Struct, frozen=True):
     """The result of `rollback`: the ids of what was in force, and of what is now."""
 
     model: str
@@ -27,7 +26,7 @@ class RolledBack:
     environment: str
 
     def data(self) -> object:
-        return asdict(self)
+        return to_builtins(self)
 
     def blocks(self) -> Iterator[Block]:
         yield Line(f"{self.model} ({self.engine}, Python {self.python}): {self.former} -> {self.environment}", "good")

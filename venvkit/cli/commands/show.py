@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import json_option, request_options
 from venvkit.cli.options.select import select, store
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """The result of `show`: a place, and what its receipt says where it has one."""
 
     place: Place
@@ -68,7 +67,7 @@ class Sight:
         )
 
     def data(self) -> object:
-        own = asdict(self)
+        own = to_builtins(self)
         return {**own.pop("place"), **own}
 
     def blocks(self) -> Iterator[Block]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct, to_builtins
 from packaging.utils import InvalidName, canonicalize_name
 
 from venvkit.cli.options.request import json_option, quiet_option, request_options
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The result of `why`. `environment` is the id of what was asked; empty for a new plan."""
 
     model: str
@@ -33,7 +32,7 @@ class Answer:
     why: Why
 
     def data(self) -> object:
-        return {"model": self.model, "environment": self.environment, **asdict(self.why)}
+        return {"model": self.model, "environment": self.environment, **to_builtins(self.why)}
 
     def blocks(self) -> Iterator[Block]:
         yield Line(self.label, "quiet")

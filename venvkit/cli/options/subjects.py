@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from venvkit.api import plan_env
@@ -30,8 +30,7 @@ from venvkit.store.layout import Layout
 _TELLING = {"engine", "python"}
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """One plan.
 
     Args:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Style = Literal["plain", "strong", "quiet", "version", "good", "warn", "bad"]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line; never wrapped, so that a path in it can be copied."""
 
     text: str
     style: Style = "plain"
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """Names and values, one pair a line."""
 
     pairs: tuple[tuple[str, str], ...]
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column of a table.
 
     Args:
@@ -41,8 +39,7 @@ class Column:
     below: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A cell that stands out from its column."""
 
     text: str
@@ -52,8 +49,7 @@ class Cell:
 Row = tuple["str | Cell", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under named columns; `title` says what they are."""
 
     title: str

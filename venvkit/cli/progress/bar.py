@@ -6,7 +6,8 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from venvkit.cli.output import say
 from venvkit.cli.page.text import clean
@@ -33,8 +34,7 @@ class Teller:
         """Receive a step of the run."""
 
 
-@dataclass
-class _Lines(Teller):
+class _Lines(Struct, Teller):
     """A plain line when a stage begins or ends, and one every ten seconds between."""
 
     told: float = field(default=0.0)

@@ -6,8 +6,9 @@ What was there already is shown in two lines, without a look at its receipt: a s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.page.blocks import Block, Line
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from venvkit.launch.handle import Environment
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """A ready environment; the host's own interpreter where environments are switched off."""
 
     env: Environment
@@ -28,12 +28,12 @@ class Built:
 
         receipt = self.env.receipt
         return {
-            **asdict(_place(self.env, receipt)),
+            **to_builtins(_place(self.env, receipt)),
             "environment": str(self.env.path),
             "interpreter": str(self.env.python),
             "built": self.env.built,
             "plan": PlanView.built(receipt).data() if receipt else None,
-            "conflicts": [asdict(item) for item in receipt.conflicts] if receipt else [],
+            "conflicts": [to_builtins(item) for item in receipt.conflicts] if receipt else [],
         }
 
     def blocks(self) -> Iterator[Block]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.page.blocks import Block, Column, Fields, Table, table
 from venvkit.cli.page.text import counted, size
@@ -28,8 +29,7 @@ _TYPE = Column("type", "quiet", folds=True)
 _ENGINE = Column("engine", folds=True)
 
 
-@dataclass(frozen=True, slots=True)
-class FleetPlan:
+class FleetPlan(Struct, frozen=True):
     """A fleet that was planned.
 
     Args:
@@ -142,7 +142,7 @@ class FleetPlan:
 
 def _figures(sums: Totals) -> dict[str, object]:
     counts = {name: dict(getattr(sums, name)) for name in ("statuses", "stored", "elsewhere")}
-    return {**asdict(sums), **counts}
+    return {**to_builtins(sums), **counts}
 
 
 def _launch(row: Row) -> dict[str, object]:
@@ -166,7 +166,7 @@ def _launch(row: Row) -> dict[str, object]:
         "warnings": list(answer.warnings),
         "made": int(answer.made),
         "cached": row.cached,
-        "stored": asdict(row.stored) if row.stored is not None else None,
+        "stored": to_builtins(row.stored) if row.stored is not None else None,
     }
 
 
@@ -178,7 +178,7 @@ def _error(row: Row) -> dict[str, object] | None:
 
 
 def _plan(plan: Outline) -> dict[str, object]:
-    return {**asdict(plan), "download_bytes": plan.download_bytes}
+    return {**to_builtins(plan), "download_bytes": plan.download_bytes}
 
 
 def unread(faults: tuple[str, ...]) -> Table:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Style, Table, table
 from venvkit.cli.views.fleet import unread
@@ -15,8 +16,7 @@ _STYLES: dict[str, Style] = {"built": "good", "ready": "good", "host": "quiet", 
 _WORDS = {"built": "built", "ready": "was there already", "host": "switched off: the host", "failed": "failed"}
 
 
-@dataclass(frozen=True, slots=True)
-class FleetBuilt:
+class FleetBuilt(Struct, frozen=True):
     """A fleet that was built."""
 
     fleet: Fleet

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, Style, table
 from venvkit.cli.page.text import counted, size
@@ -13,8 +14,7 @@ from venvkit.store.look.inventory import Entry
 _STATE_STYLES: dict[str, Style] = {"ready": "good", "host": "good", "foreign": "quiet"}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One model's place in the store. `path` is its shell; `engine` as in that path."""
 
     model: str
@@ -41,8 +41,7 @@ class Place:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """The models of a store."""
 
     root: Path
@@ -50,7 +49,7 @@ class Places:
     problems: tuple[str, ...]
 
     def data(self) -> object:
-        return [asdict(place) for place in self.places]
+        return [to_builtins(place) for place in self.places]
 
     def blocks(self) -> Iterator[Block]:
         if not self.places:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, Table, table
 from venvkit.cli.page.text import counted, size
@@ -18,8 +19,7 @@ _ON_HOST = Column("on the host", "version")
 _HERE = Column("here", "version")
 
 
-@dataclass(frozen=True, slots=True)
-class Install:
+class Install(Struct, frozen=True):
     """A distribution that is installed. `size` is in bytes, None when no source tells it."""
 
     name: str
@@ -36,8 +36,7 @@ class Install:
         return cls(item.name, item.version, item.url or found.url, item.reason, found.size, found.builds)
 
 
-@dataclass(frozen=True, slots=True)
-class PlanView:
+class PlanView(Struct, frozen=True):
     """A plan. `python` is the environment's version, `host` the interpreter behind it, empty when it sees none."""
 
     python: str
@@ -79,7 +78,8 @@ class PlanView:
         return cls.of(receipt.plan, python=receipt.interpreter, host=receipt.host_python, key=receipt.key)
 
     def data(self) -> dict[str, object]:
-        return asdict(self)
+        data: dict[str, object] = to_builtins(self)
+        return data
 
     def tables(self, *, verb: str) -> Iterator[Block]:
         """Yield the plan's parts that are not empty; `verb` heads what gets installed."""

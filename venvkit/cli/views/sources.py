@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Table, table
 from venvkit.launch.job import Job
@@ -40,8 +41,7 @@ _TRUST = {
 _OWN_DEFAULT = {"uv": "first-index", "pip": "unsafe-best-match"}
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One source: `value` is an address, a host or a strategy; empty for the installer's own index.
 
     `package` comes from there alone; `optional` can be left out when it cannot be reached; `dropped` says why it is
@@ -62,8 +62,7 @@ class Source:
         return "the installer's own" if self.by == "installer" else f"{_PREFIXES[self.by]}{self.where}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """A variable or setting that decides how sources are reached; `note` says when it does not count."""
 
     name: str
@@ -72,8 +71,7 @@ class Reach:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sourced:
+class Sourced(Struct, frozen=True):
     """The sources of a request. `statements` are in the order in which indexes are asked."""
 
     model: str
@@ -111,7 +109,7 @@ class Sourced:
             "index_strategy": _shown(next(self._of("index-strategy"))),
             "find_links": [_shown(one) for one in self._of("find-links")],
             "trusted_hosts": [_shown(one) for one in self._of("trusted-host")],
-            "reach": [asdict(item) for item in self.reach],
+            "reach": [to_builtins(item) for item in self.reach],
             "dropped": [{**_shown(one), "dropped": one.dropped} for one in self.sources if one.dropped],
         }
 
@@ -175,7 +173,7 @@ class Sourced:
 
 
 def _shown(one: Source) -> dict[str, object]:
-    return {name: value for name, value in asdict(one).items() if name != "dropped"}
+    return {name: value for name, value in to_builtins(one).items() if name != "dropped"}
 
 
 def _source(one: Statement, job: Job) -> Source:

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.base.mask import mask
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.sources import Sources
@@ -30,8 +31,7 @@ _FALSE = frozenset(("n", "no", "f", "false", "off", "0"))
 _STRATEGY = "unsafe-best-match"
 
 
-@dataclass(frozen=True, slots=True)
-class PipConfig:
+class PipConfig(Struct, frozen=True):
     """Where pip would look for distributions.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import field, replace
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from venvkit.spec.configuration.statements import SPEAKERS, By, Kind, Statement, settled, without
 from venvkit.spec.engine_values import Engine
 from venvkit.spec.language.marker import MarkerContext
@@ -15,8 +16,7 @@ _USER = re.compile(r"(?<=://)[^/?#]*@")
 _CUDA_LINE = re.compile(r"/(cu\d{2,3})(?:/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """The places that distributions may come from.
 
     Args:
@@ -43,10 +43,14 @@ class Sources:
     no_build_isolation: bool = False
     optional_index_urls: tuple[str, ...] = ()
     no_index: bool = False
-    # The last three are not in the text that keys are made of: they decide how a source is reached, or tell of it.
-    public_indexes: tuple[str, ...] = field(default=(), repr=False, compare=False)
-    cert: str | None = field(default=None, repr=False)
-    statements: tuple[Statement, ...] = field(default=(), repr=False, compare=False)
+    public_indexes: tuple[str, ...] = ()
+    cert: str | None = None
+    statements: tuple[Statement, ...] = ()
+
+    @property
+    def decisive(self) -> Sources:
+        """The part that decides which distributions are found, for keys."""
+        return replace(self, public_indexes=(), cert=None, statements=())
 
     def said(self, by: By) -> tuple[Statement, ...]:
         """Return what this states as statements of one speaker, unless it has an account of its own."""

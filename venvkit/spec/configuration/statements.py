@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Literal
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
-
-from venvkit.base.frozen import dataclass
 
 Kind = Literal["index", "extra-index", "package-index", "find-links", "trusted-host", "index-strategy", "cert"]
 By = Literal["caller", "spec", "pip", "rule", "engine", "host", "uv"]
@@ -25,8 +24,7 @@ SPEAKERS: dict[By, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One thing that somebody says about sources.
 
     Args:

@@ -10,14 +10,13 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from msgspec import Struct, field
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.base.frozen import dataclass
 from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.configuration.statements import SPEAKERS, Kind, Statement, settled, without
 
@@ -44,8 +43,7 @@ _VARIABLES: tuple[tuple[str, Kind, str | None], ...] = (
 _SYSTEM_CERTS = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 
 
-@dataclass(frozen=True, slots=True)
-class UvConfig:
+class UvConfig(Struct, frozen=True):
     """What uv's own configuration says of sources.
 
     Args:
@@ -63,7 +61,12 @@ class UvConfig:
     proxies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     no_index: str = ""
     no_sources: tuple[tuple[str, frozenset[NormalizedName] | None], ...] = ()
-    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    users: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        hidden = dict.fromkeys(self.users, "****")
+        shown = (f"{name}={hidden if name == 'users' else getattr(self, name)!r}" for name in self.__struct_fields__)
+        return f"UvConfig({', '.join(shown)})"
 
     @property
     def own_trust(self) -> bool:

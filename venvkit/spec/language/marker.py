@@ -11,7 +11,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from venvkit.errors import SpecError
 from venvkit.spec.language.compare import arch_number, is_specifier, is_version, tokens
@@ -69,8 +70,7 @@ def parse_marker(text: str, *, known: Collection[str] | None, place: str = "") -
     return Marker(node)
 
 
-@dataclass(slots=True)
-class _Parser:
+class _Parser(Struct):
     text: str
     rest: list[tuple[str, str]]
     known: Collection[str] | None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
 from typing import Protocol
 
+from msgspec import Struct, field
 from packaging.utils import canonicalize_name
 
-from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
 from venvkit.spec.language.compare import (
     compare_cuda_arch,
@@ -52,8 +51,7 @@ class AcceleratorFacts(Protocol):
     def cuda_arch(self) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class MarkerContext:
+class MarkerContext(Struct, frozen=True):
     """What markers are evaluated in.
 
     Args:
@@ -71,8 +69,7 @@ class MarkerContext:
     engine_names: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """`has_cuda`, `has_npu`: a fact that stands alone."""
 
     name: str
@@ -88,8 +85,7 @@ class Flag:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """A variable against a quoted string; `flipped` when the string stands on the left."""
 
     name: str
@@ -146,8 +142,7 @@ class Comparison:
         return f"{left} {self.op} {right}"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """The contrary of its part."""
 
     part: Node
@@ -162,8 +157,7 @@ class Not:
         return f"not ({self.part})" if isinstance(self.part, (All, AnyOf)) else f"not {self.part}"
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """Every part holds; the later ones are not looked at once one does not."""
 
     parts: tuple[Node, ...]
@@ -179,8 +173,7 @@ class All:
         return " and ".join(f"({part})" if isinstance(part, AnyOf) else str(part) for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True):
     """At least one part holds; the later ones are not looked at once one does."""
 
     parts: tuple[Node, ...]
@@ -199,8 +192,7 @@ class AnyOf:
 Node = Flag | Comparison | Not | All | AnyOf
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """A parsed marker; `str()` gives text that parses to an equal one."""
 
     root: Node

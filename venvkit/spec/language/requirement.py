@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Literal
 from urllib.parse import SplitResult, parse_qs, unquote
 
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement
 from packaging.utils import (
     InvalidSdistFilename,
@@ -20,7 +21,6 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
-from venvkit.base.frozen import dataclass
 from venvkit.errors import SpecError
 from venvkit.spec.language.marker import Marker, parse_marker
 from venvkit.spec.language.pep508 import parse_requirement
@@ -35,8 +35,7 @@ _PATH = re.compile(r"[./~\\]|[A-Za-z]:[\\/]")
 _URL_MARKER = re.compile(r"\s;")
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """A requirement without conditions; `str()` is its PEP 508 line.
 
     Args:
@@ -64,8 +63,7 @@ class Requirement:
         return f"{self.name}{extras} @ {self.url}" if self.url else f"{self.name}{extras}{self.specifier}"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A parsed string of a spec.
 
     Args:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
+
 from venvkit.base import crash
-from venvkit.base.frozen import dataclass
 from venvkit.store.change.remove import forget
 from venvkit.store.collect.environment import collect_environment, wanted_environments
 from venvkit.store.collect.sweep import Rubble, rubble, sweep, sweep_locks
@@ -27,8 +28,7 @@ from venvkit.store.shell.point import hold_shell, remove_shell
 Kind = Literal["environment", "shell", "rubble", "foreign"]
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What a collection is asked to do; by default it removes what no shell and no kept generation wants.
 
     Args:
@@ -49,8 +49,7 @@ class Wish:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """What was removed, or with `dry_run` would be, and why."""
 
     kind: Kind
@@ -58,8 +57,7 @@ class Collected:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """What nobody wants and stays nevertheless: leased by `pids`, at work, or of an unknown schema."""
 
     path: Path
@@ -67,8 +65,7 @@ class Left:
     pids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The result of a collection.
 
     Args:
@@ -82,8 +79,7 @@ class Report:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(Struct, frozen=True):
     """What goes: shells with the reason, environments with the reason, rubble."""
 
     shells: dict[Path, str]

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec import Struct
+
 from venvkit.base.files import ASIDE, TEMPORARY, delete, listed
-from venvkit.base.frozen import dataclass
 from venvkit.store.collect.environment import collect_environment, shells_of, wanted_environments
 from venvkit.store.layout import RECEIPT, Layout
 from venvkit.store.lock.flock import attempt
@@ -18,8 +19,7 @@ from venvkit.store.look.survey import environment_folders
 from venvkit.store.shell.point import sweep_shell
 
 
-@dataclass(frozen=True, slots=True)
-class Rubble:
+class Rubble(Struct, frozen=True):
     """Something that nobody needs. `shell` is the shell that it belongs to, when its lock guards it."""
 
     path: Path

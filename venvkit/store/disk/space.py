@@ -6,8 +6,9 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from venvkit.errors import MachineError
 from venvkit.plan.values import Plan

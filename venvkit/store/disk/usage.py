@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
 
 _BLOCK = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """The inodes of some trees, all on one filesystem.
 
     Args:

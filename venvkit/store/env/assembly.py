@@ -7,13 +7,13 @@ site-packages belongs to the environment.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
-from venvkit.base.frozen import dataclass
 from venvkit.events import InstallProgress, Observer, PhaseStarted
 from venvkit.plan.values import Installed
 from venvkit.store.env.bare import BareVenvs
@@ -42,8 +42,7 @@ class Assembly(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class UvAssembly:
+class UvAssembly(Struct, frozen=True):
     """Lets uv create the venv and install into it.
 
     Args:

@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.events import InstallProgress, Observer, PhaseStarted
 from venvkit.store.env.assembly import pin_line
 from venvkit.store.env.recipe import Recipe
@@ -15,8 +16,7 @@ from venvkit.tools.pip.failure import failure
 from venvkit.tools.pip.resolver import PipFiles
 
 
-@dataclass(frozen=True, slots=True)
-class PipAssembly:
+class PipAssembly(Struct, frozen=True):
     """Lets virtualenv create the environment and pip install into it."""
 
     pip: Pip

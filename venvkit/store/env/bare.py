@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.base.watch import stat_watch
 from venvkit.tools.uv.client import Uv
 
@@ -24,8 +25,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+=@-]+")
 _MADE_AT = ".venvkit-made-at"
 
 
-@dataclass(frozen=True, slots=True)
-class BareVenvs:
+class BareVenvs(Struct, frozen=True):
     """A folder of bare venvs to copy from. One that cannot be written costs time, never a build."""
 
     folder: Path

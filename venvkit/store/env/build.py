@@ -8,15 +8,15 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from importlib.util import cache_from_source
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from venvkit.base import crash
 from venvkit.base.files import remove_tree
-from venvkit.base.frozen import dataclass
 from venvkit.base.process import Runner
 from venvkit.base.version import __version__
 from venvkit.events import Observer, PhaseStarted, Warned
@@ -52,16 +52,14 @@ from venvkit.store.lock.flock import HeldLock, hold, hold_any
 from venvkit.store.lock.lease import Lease, exclusive
 
 
-@dataclass(frozen=True, slots=True)
-class Obtained:
+class Obtained(Struct, frozen=True):
     """A sealed environment, and whether it was built just now."""
 
     receipt: Receipt
     built: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Builder:
+class Builder(Struct, frozen=True):
     """Builds environments into a store.
 
     Args:

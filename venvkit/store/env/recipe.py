@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from functools import cached_property
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.formats.receipt import Relied
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.snapshot import HostSnapshot
@@ -21,8 +21,7 @@ from venvkit.spec.request import Sources
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True, dict=True):
     """What is built.
 
     Args:
@@ -42,7 +41,6 @@ class Recipe:
     levers: Levers
     uv_settings: tuple[tuple[str, str], ...]
     backend: str = "uv"
-    _known: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def relied(self) -> tuple[Relied, ...]:
@@ -60,17 +58,12 @@ class Recipe:
             item for item in self.levers.verify if canonicalize_name(item.split(":")[0].split(".")[0]) not in absent
         )
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The content key: equal for equal content, so that models with equal plans share one environment.
 
         Where a file comes from is not in it when its digest is: two mirrors of one index give one environment.
         """
-        if "key" not in self._known:
-            self._known["key"] = self._content_key()
-        return self._known["key"]
-
-    def _content_key(self) -> str:
         pins = [
             [item.name, item.version, item.description.sha256 or item.description.url or item.url]
             for item in self.plan.install

@@ -15,9 +15,10 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from venvkit.errors import CancelledError, MachineError
 from venvkit.events import Observer, Waiting, ignore
@@ -28,8 +29,7 @@ _POLL_MOST_S = 0.25
 _REPORT_S = 1.0
 
 
-@dataclass(slots=True)
-class HeldLock:
+class HeldLock(Struct):
     """A lock that this thread holds.
 
     Args:
@@ -152,8 +152,7 @@ def _grip(path: Path, soft: bool) -> _Grip | None:
         return None
 
 
-@dataclass(slots=True)
-class _FlockGrip:
+class _FlockGrip(Struct):
     path: Path
     fd: int
 
@@ -192,8 +191,7 @@ def _flock(path: Path) -> _FlockGrip | None:
     return None
 
 
-@dataclass(slots=True)
-class _SoftGrip:
+class _SoftGrip(Struct):
     lock: _SoftLock
     fd: int = -1
 

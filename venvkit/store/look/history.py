@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from venvkit.base import crash
 from venvkit.base.digest import canonical_json
 from venvkit.base.files import write_atomically
-from venvkit.base.frozen import dataclass
 from venvkit.base.watch import Watch
 from venvkit.errors import MachineError, ProofError, UsageError
 from venvkit.formats.index import facts_of, own_watches
@@ -22,8 +23,7 @@ from venvkit.store.lock.lease import Lease, in_use
 from venvkit.store.shell.point import hold_shell, point_shell
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """One generation of a shell.
 
     Args:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.errors import MachineError, UsageError
 from venvkit.formats.index import Answer, answers
 from venvkit.formats.receipt import Receipt, read_receipt
@@ -24,8 +25,7 @@ from venvkit.store.shell.point import shell_target
 State = Literal["ready", "spoilt", "incomplete", "unknown-schema", "foreign"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One model's place in the store.
 
     Args:

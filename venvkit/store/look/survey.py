@@ -8,8 +8,9 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
+
 from venvkit.base.files import listed
-from venvkit.base.frozen import dataclass
 from venvkit.formats.mark import MARK, read_mark
 from venvkit.formats.receipt import seal_of
 from venvkit.store.collect.environment import shells_of
@@ -21,8 +22,7 @@ from venvkit.store.shell.point import wanted_by_mark
 ENVIRONMENT_NAME = re.compile(r"[0-9a-f]+-\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class Shell:
+class Shell(Struct, frozen=True):
     """A shell of ours: the environment in force, and all that it wants."""
 
     path: Path
@@ -31,8 +31,7 @@ class Shell:
     made: float
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEnvironment:
+class StoredEnvironment(Struct, frozen=True):
     """An environment: `sealed`, or `unknown` (sealed by another version), and whether a process leases it."""
 
     path: Path
@@ -41,8 +40,7 @@ class StoredEnvironment:
     used: float
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """The store as it was found. Rubble is not in it."""
 
     shells: tuple[Shell, ...]

@@ -14,7 +14,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from venvkit.base.frozen import dataclass
+from msgspec import Struct
+
 from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, SourceError, UsageError
 from venvkit.spec.levers import Levers
@@ -36,8 +37,7 @@ _UNKNOWN = ("overrides", "excludes", "sources", "exclude_newer", "torch_backend"
 _OWN_STRATEGY = "unsafe-best-match"
 
 
-@dataclass(frozen=True, slots=True)
-class Pip:
+class Pip(Struct, frozen=True):
     """pip and virtualenv, as venvkit runs them.
 
     Args:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
+from msgspec import Struct, field
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.errors import SourceError
@@ -57,8 +57,7 @@ class _Report(msgspec.Struct):
     install: tuple[_Item, ...]
 
 
-@dataclass(slots=True)
-class PipResolver:
+class PipResolver(Struct):
     """Answers the planner's questions with pip.
 
     Args:
@@ -125,8 +124,7 @@ class PipResolver:
             self.observer(Warned("index-unreachable", f"{url} cannot be reached and is optional: planned without it"))
 
 
-@dataclass(frozen=True, slots=True)
-class PipFiles:
+class PipFiles(Struct, frozen=True):
     """What pip is asked, as files in a private `folder`: requirements, bounds, and the addresses of the sources."""
 
     folder: Path

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from venvkit.base.frozen import dataclass
 from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, SourceError, UsageError
 from venvkit.spec.configuration.uv import read_uv_config, trusted_bundle
@@ -37,8 +37,7 @@ _UNTYING = ("UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE")
 _OWN_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
 
-@dataclass(frozen=True, slots=True)
-class Uv:
+class Uv(Struct, frozen=True):
     """A uv that was found and is new enough.
 
     Args:

@@ -15,10 +15,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from venvkit.base.digest import digest
-from venvkit.base.frozen import dataclass
 from venvkit.host.distribution import Distribution
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.spec.language.requires import parse_requires
@@ -36,8 +36,7 @@ class VenvMaker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrors:
+class Mirrors(Struct, frozen=True):
     """Makes mirrors, and keeps them under `folder` by what they hold.
 
     Args:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.base.mask import mask
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 _DIRECT = re.compile(r" \+ (?P<name>\S+) @ (?P<url>\S+)")
 
 
-@dataclass(slots=True)
-class UvResolver:
+class UvResolver(Struct):
     """Answers the planner's questions with uv.
 
     Args:

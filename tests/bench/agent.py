@@ -120,7 +120,7 @@ def asked(spec, keep, **choices):
 
 def clone(home, source, count):
     """Make a store of `count` environments, each of its own content, out of the one that `source` names."""
-    import dataclasses
+    from msgspec.structs import replace
     import os
 
     from venvkit.base.digest import digest
@@ -138,7 +138,7 @@ def clone(home, source, count):
         key = digest([first.key, number])
         place = layout.envs / f"{key[:16]}-1"
         shutil.copytree(source, place, symlinks=True, copy_function=os.link)
-        receipt = dataclasses.replace(
+        receipt = replace(
             first,
             id=place.name,
             key=key,

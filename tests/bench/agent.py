@@ -120,8 +120,9 @@ def asked(spec, keep, **choices):
 
 def clone(home, source, count):
     """Make a store of `count` environments, each of its own content, out of the one that `source` names."""
-    from msgspec.structs import replace
     import os
+
+    from msgspec.structs import replace
 
     from venvkit.base.digest import digest
     from venvkit.formats.index import write_entry

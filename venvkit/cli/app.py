@@ -9,6 +9,7 @@ from typing import Any, cast
 import click
 
 from venvkit.base.version import __version__
+from venvkit.cli.session import Session
 
 # Command -> its module in `venvkit.cli.commands`, imported when the command runs, and its line in the help.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -29,22 +30,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lint": ("lint", "Look specs over for faults and for what can never apply."),
     "config": ("config", "List all variables, their values, and where these come from."),
 }
-
-
-class Session:
-    """What the command line says about output, known even when it cannot be parsed.
-
-    Attributes:
-        command: The command's name; empty when there is none.
-        json: The envelope is asked for. `run` never prints one: standard output is the child's.
-        traceback: Errors are shown with the whole traceback.
-    """
-
-    def __init__(self, argv: Sequence[str]) -> None:
-        own = argv[: argv.index("--")] if "--" in argv else argv
-        self.command = next((arg for arg in own if not arg.startswith("-")), "")
-        self.json = "--json" in own and self.command != "run"
-        self.traceback = False
 
 
 class App(click.Group):

@@ -14,7 +14,7 @@ from venvkit.cli.page.text import masked
 from venvkit.errors import CancelledError, MachineError, VenvkitError
 
 if TYPE_CHECKING:
-    from venvkit.cli.app import Session
+    from venvkit.cli.session import Session
 
 
 def finish(session: Session, ended: object) -> int:

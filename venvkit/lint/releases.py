@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -9,14 +11,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from venvkit.base.mask import mask
+from venvkit.base.process import Runner
+from venvkit.errors import MachineError
 from venvkit.events import Observer, PhaseStarted, ignore
+from venvkit.host.probe import find_host_python, probe
+from venvkit.lint.check import Releases as Asking
 from venvkit.lint.findings import Finding, Spot, finding
 from venvkit.lint.registry import Registry
 from venvkit.lint.subjects import Subject
 from venvkit.lint.wanted import Wanted, wanted_releases
 from venvkit.lint.worlds import Worlds
+from venvkit.settings import Settings
+from venvkit.spec.configuration.pip import read_pip_config
 from venvkit.spec.configuration.sources import Sources
-from venvkit.tools.uv.client import Uv
+from venvkit.tools.uv.client import Uv, find_uv
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -104,3 +112,16 @@ def _not_checked(wanted: Sequence[Wanted], why: str) -> Finding:
     more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""
     what = f"could not be looked for everywhere: {shown}{more} ({mask(why)})"
     return finding("not-checked", wanted[0].spot, what, "make the sources reachable, or leave them out with --offline")
+
+
+def open_releases(settings: Settings, observer: Observer, cancel: threading.Event) -> Asking:
+    """Return the check whether the indexes have a release, with uv and pip's configuration as they are here."""
+    runner, environ = Runner(cancel=cancel, timeout=settings.timeout), dict(os.environ)
+    try:
+        uv = find_uv(runner, environ, attempts=1)
+    except MachineError as error:
+        return NotAsked(error.message)
+    host = find_host_python(None, settings.host_python)
+    prefix = probe(host, runner, environ=environ).prefix
+    pip = read_pip_config(environ, prefix=prefix).sources(environ)
+    return Releases(uv, pip, settings.exclude_newer, observer)

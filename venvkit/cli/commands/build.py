@@ -43,7 +43,7 @@ def command(
     if bool(models) is everything:
         ctx.fail("name a model, or several, or give --all, and not both")
     if everything or len(models) > 1:
-        from venvkit.cli.views.fleetruns import build_many
+        from venvkit.cli.commands.fleet import build_many
 
         return build_many(models, choices, enable=enable, jobs=jobs, quiet=quiet)
     if jobs is not None:

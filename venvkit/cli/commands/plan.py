@@ -4,66 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import Struct, to_builtins
 
 from venvkit.api import plan_env
 from venvkit.cli.options.request import enable_option, json_option, quiet_option, request_options
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
-from venvkit.cli.views.plan import PlanView
+from venvkit.cli.views.plan import Decision
 from venvkit.cli.views.sources import Sourced
-from venvkit.cli.views.why import chain_of, explained
 from venvkit.events import Observer, Warned
 from venvkit.launch.asked import Call
-from venvkit.launch.job import Planned, open_job
-from venvkit.plan.explain import Why
+from venvkit.launch.job import open_job
 from venvkit.settings import load_settings
 
 if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
-
-
-class Decision(Struct, frozen=True):
-    """The result of `plan`. `why` explains each distribution of the plan; None where nobody asked."""
-
-    model: str
-    plan: PlanView
-    why: tuple[Why, ...] | None = None
-
-    @classmethod
-    def of(cls, planned: Planned, *, explain: bool = False) -> Decision:
-        """Return what is shown of a plan that was made."""
-        host = planned.recipe.host
-        view = PlanView.of(
-            planned.plan,
-            python=planned.recipe.interpreter.version,
-            host=host.interpreter.python if host is not None else "",
-            key=planned.key,
-            unreadable=planned.job.host.unreadable,
-        )
-        why = explained(planned.plan, planned.recipe.problem) if explain else None
-        return cls(planned.job.spec.name, view, why)
-
-    def data(self) -> object:
-        why = {} if self.why is None else {"why": [to_builtins(item) for item in self.why]}
-        return {**self.plan.data(), **why}
-
-    def blocks(self) -> Iterator[Block]:
-        plan = self.plan
-        yield Fields(
-            (("python", plan.python), ("host", plan.host or "not visible"), ("key", plan.key[:16])),
-            title=f"{self.model}: plan",
-        )
-        yield from plan.tables(verb="to install")
-        yield from map(chain_of, self.why or ())
-        if not plan.broken:
-            yield Line("consistent: every requirement that is reached holds, and nothing of the host is broken", "good")
 
 
 @click.command("plan")
@@ -98,7 +56,7 @@ def command(
             ctx.fail("name a model, or give --all, and not both")
         if page.pop("account"):
             ctx.fail("--sources is for one model: name it, and leave --all away")
-        from venvkit.cli.views.fleetruns import plan_all
+        from venvkit.cli.commands.fleet import plan_all
 
         return plan_all(choices, enable=enable, quiet=quiet, full=page.pop("explain"), **page)
     if model is None or page["jobs"] is not None or page["refresh"]:

@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
-from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select_or_all, store
 from venvkit.cli.outcome import Failure, Outcome
-from venvkit.cli.page.blocks import Block, Line
-from venvkit.cli.page.text import size
-from venvkit.cli.views.place import Place
+from venvkit.cli.views.place import Place, Removal, Removed
 from venvkit.errors import BusyError
 from venvkit.store.change.remove import remove_entry
-
-
-class Removed(Struct, frozen=True):
-    """A place that is no more. `environment_removed` is false where another model uses the environment."""
-
-    place: Place
-    environment_removed: bool
-
-
-class Removal(Struct, frozen=True):
-    """The result of `remove`."""
-
-    removed: tuple[Removed, ...]
-
-    def data(self) -> object:
-        return [{**to_builtins(item.place), "environment_removed": item.environment_removed} for item in self.removed]
-
-    def blocks(self) -> Iterator[Block]:
-        if not self.removed:
-            yield Line("nothing was removed")
-        for item in self.removed:
-            place = item.place
-            freed = f", {size(place.size)} freed" if item.environment_removed else ", its environment is still used"
-            yield Line(f"removed {place.model} ({place.engine}, Python {place.python}){freed}")
 
 
 @click.command("remove")

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
-from msgspec import Struct, to_builtins
 
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.page.blocks import Block, Line
+from venvkit.cli.views.place import RolledBack
 from venvkit.errors import UsageError
 from venvkit.store.look.history import rollback
-
-
-class RolledBack(Struct, frozen=True):
-    """The result of `rollback`: the ids of what was in force, and of what is now."""
-
-    model: str
-    engine: str
-    python: str
-    path: str
-    former: str
-    environment: str
-
-    def data(self) -> object:
-        return to_builtins(self)
-
-    def blocks(self) -> Iterator[Block]:
-        yield Line(f"{self.model} ({self.engine}, Python {self.python}): {self.former} -> {self.environment}", "good")
-        yield Line("what runs keeps what it started with; `--upgrade` or a changed request builds anew", "quiet")
 
 
 @click.command("rollback")

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
-from msgspec import Struct, to_builtins
 from packaging.utils import InvalidName, canonicalize_name
 
 from venvkit.cli.options.request import json_option, quiet_option, request_options
 from venvkit.cli.options.subjects import ordered, refuse_options, subject
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.page.blocks import Block, Line
 from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
-from venvkit.cli.views.why import all_of, explain
+from venvkit.cli.views.why import Answer, explain
 from venvkit.errors import UsageError
-from venvkit.plan.explain import Why
 
 if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
-
-
-class Answer(Struct, frozen=True):
-    """The result of `why`. `environment` is the id of what was asked; empty for a new plan."""
-
-    model: str
-    environment: str
-    label: str
-    why: Why
-
-    def data(self) -> object:
-        return {"model": self.model, "environment": self.environment, **to_builtins(self.why)}
-
-    def blocks(self) -> Iterator[Block]:
-        yield Line(self.label, "quiet")
-        yield all_of(self.why)
 
 
 @click.command("why")

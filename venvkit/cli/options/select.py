@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from venvkit.errors import UsageError
 from venvkit.launch.given import is_path
@@ -33,6 +34,30 @@ def select(layout: Layout, model: str, engine: str | None) -> tuple[Entry, ...]:
     from venvkit.store.look.inventory import find_entries
 
     return tuple(entry for name in _names(model) for entry in find_entries(layout, name, engine))
+
+
+def select_one(layout: Layout, model: str, choices: Mapping[str, Any]) -> Entry:
+    """Return the one environment of a model; `engine` and `python` of the choices tell several apart.
+
+    Raises:
+        UsageError: There is none (`model-not-built`), or more than one (`model-ambiguous`).
+    """
+    version = choices.get("python", "")
+    found = [
+        entry
+        for entry in select(layout, model, choices.get("engine"))
+        if f"{entry.python}.".startswith(f"{version}." if version else "")
+    ]
+    found = [entry for entry in found if entry.state != "foreign"] or found
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(f"{entry.engine} on Python {entry.python}" for entry in found) or "none"
+    raise UsageError(
+        f"{len(found)} environments of {model!r} fit: {there}",
+        code="model-ambiguous" if found else "model-not-built",
+        where=model,
+        remedy="tell them apart with --engine and --python",
+    )
 
 
 def select_or_all(layout: Layout, model: str | None, engine: str | None, *, everything: bool) -> tuple[Entry, ...]:

@@ -8,22 +8,17 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from msgspec import Struct
-from packaging.utils import NormalizedName
 
 from venvkit.api import plan_env
 from venvkit.base.process import Runner
-from venvkit.cli.options.select import select, store
+from venvkit.cli.options.select import select_one, store
 from venvkit.errors import UsageError
 from venvkit.events import Observer
 from venvkit.formats.receipt import Receipt, read_receipt
-from venvkit.host.probe import probe
-from venvkit.host.snapshot import take_snapshot
 from venvkit.launch.given import is_path
-from venvkit.plan.members import members
-from venvkit.plan.problem import Problem, Root
+from venvkit.launch.recall import problem_of
+from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan
-from venvkit.plan.view import Member, View
-from venvkit.spec.language.requires import required_name
 from venvkit.store.layout import Layout
 
 # These tell the environments of a model apart; all others decide what is planned.
@@ -60,7 +55,7 @@ class Subject(Struct, frozen=True):
         if self.planned is not None:
             return self.planned
         assert self.receipt is not None
-        return _problem_of(self.receipt, Runner(cancel=cancel))
+        return problem_of(self.receipt, Runner(cancel=cancel))
 
 
 def subject(text: str, choices: Mapping[str, Any], observer: Observer, cancel: threading.Event) -> Subject:
@@ -124,21 +119,8 @@ def _by_id(text: str, layout: Layout) -> Receipt | None:
 
 
 def _by_name(model: str, choices: Mapping[str, Any], layout: Layout) -> Receipt:
-    version = choices.get("python", "")
-    found = [
-        entry
-        for entry in select(layout, model, choices.get("engine"))
-        if entry.state != "foreign" and f"{entry.python}.".startswith(f"{version}." if version else "")
-    ]
-    if len(found) != 1:
-        there = ", ".join(f"{entry.engine} on Python {entry.python}" for entry in found) or "none"
-        raise UsageError(
-            f"{len(found)} environments of {model!r} fit: {there}",
-            code="model-ambiguous" if found else "model-not-built",
-            where=model,
-            remedy="tell them apart with --engine and --python",
-        )
-    return found[0].receipt or _unusable(model, found[0].problem)
+    entry = select_one(layout, model, choices)
+    return entry.receipt or _unusable(model, entry.problem)
 
 
 def _unusable(text: str, problem: str) -> NoReturn:
@@ -147,42 +129,4 @@ def _unusable(text: str, problem: str) -> NoReturn:
         code="environment-unusable",
         where=text,
         remedy="`venvkit build` makes a new one from the spec",
-    )
-
-
-def _problem_of(receipt: Receipt, runner: Runner) -> Problem:
-    environ = dict(os.environ)
-    host: View = {}
-    if receipt.host_python:
-        snapshot = take_snapshot(receipt.host_python, runner=runner, cache_dir=None, environ=environ)
-        host = _as_it_was(members(snapshot.distributions, inherited=True), receipt.plan)
-    lines = (*receipt.roots, *receipt.repaired_roots)
-    roots = [Root(name, line, origin) for origin, line in lines if (name := required_name(line)) is not None]
-    return Problem(
-        roots=tuple(roots),
-        host=host,
-        environment=dict(probe(receipt.python, runner, environ=environ).environment),
-        overrides=receipt.overrides,
-        excludes=receipt.excludes,
-        no_inherit=_hidden(receipt.plan),
-    )
-
-
-def _as_it_was(now: View, plan: Plan) -> View:
-    """Return the host with the versions that the plan saw, though it may have changed since."""
-    then = {item.name: item.version for item in plan.inherit}
-    then |= {item.name: item.host_version for item in plan.shadow}
-    former = {
-        name: Member(name, version, None, inherited=True)
-        for name, version in then.items()
-        if name not in now or now[name].version != version
-    }
-    return {**now, **former}
-
-
-def _hidden(plan: Plan) -> frozenset[NormalizedName]:
-    """Return whose copy on the host was not allowed: only then is the very same version installed in front of it."""
-    otherwise = {item.name for item in plan.repaired} | {item.name for item in plan.install if item.url is not None}
-    return frozenset(
-        item.name for item in plan.shadow if item.version == item.host_version and item.name not in otherwise
     )

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, to_builtins
 
+from venvkit.cli.outcome import Failure
 from venvkit.cli.page.blocks import Block, Column, Fields, Table, table
 from venvkit.cli.page.text import counted, size
+from venvkit.errors import CancelledError
 from venvkit.fleet.planning import Survey
 from venvkit.fleet.report import Group, Totals, planned_groups, reason, totals, unplanned_groups
 from venvkit.fleet.values import Outline, Row, Status
@@ -40,6 +42,18 @@ class FleetPlan(Struct, frozen=True):
     survey: Survey
     made: float
     full: bool = False
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure that `plan --all` ends with: an interruption, or a fault of venvkit."""
+        if self.survey.unfinished:
+            return interrupted(self.survey.unfinished, "request")
+        troubles = [row.answer.trouble for row in self.survey.rows if row.answer.trouble is not None]
+        odd = [trouble for trouble in troubles if trouble.code == "unexpected"]
+        if not odd:
+            return None
+        message = f"{len(odd)} launches met a fault of venvkit: {odd[0].message}"
+        return Failure("unexpected", message, odd[0].where, odd[0].remedy, (), 1)
 
     def data(self) -> object:
         survey = self.survey
@@ -179,6 +193,12 @@ def _error(row: Row) -> dict[str, object] | None:
 
 def _plan(plan: Outline) -> dict[str, object]:
     return {**to_builtins(plan), "download_bytes": plan.download_bytes}
+
+
+def interrupted(unfinished: int, noun: str) -> Failure:
+    """Return the failure of a run that was interrupted."""
+    message = f"interrupted with {counted(unfinished, noun)} to go"
+    return Failure.of(CancelledError(message, remedy="run it again: finished work is kept"))
 
 
 def unread(faults: tuple[str, ...]) -> Table:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from venvkit.cli.outcome import Failure
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Style, Table, table
-from venvkit.cli.views.fleet import unread
+from venvkit.cli.page.text import counted
+from venvkit.cli.views.fleet import interrupted, unread
+from venvkit.errors import UsageError
 from venvkit.fleet.building import Fleet, Made
 from venvkit.fleet.values import Trouble
 
+# Exit statuses, the gravest first: a fault of venvkit or of the machine meets every model, one of a spec only its own.
+_GRAVITY = (1, 7, 4, 6, 3, 5, 2)
 _STYLES: dict[str, Style] = {"built": "good", "ready": "good", "host": "quiet", "failed": "bad"}
 _WORDS = {"built": "built", "ready": "was there already", "host": "switched off: the host", "failed": "failed"}
 
@@ -20,6 +25,25 @@ class FleetBuilt(Struct, frozen=True):
     """A fleet that was built."""
 
     fleet: Fleet
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure that the command ends with: an interruption, else the gravest of a build or of reading."""
+        fleet = self.fleet
+        if fleet.unfinished:
+            return interrupted(fleet.unfinished, "model")
+        failed = [(one, one.trouble) for one in fleet.made if one.trouble is not None]
+        if not failed:
+            return _unread_failure(fleet.order.faults)
+        worst = min((trouble for _, trouble in failed), key=_rank)
+        return Failure(
+            worst.code,
+            f"{len(failed)} of {len(fleet.made)} models have no environment; the gravest: {worst.message}",
+            worst.where,
+            worst.remedy,
+            tuple(f"{one.model}{f' for {one.engine}' if one.engine else ''}: {item.code}" for one, item in failed),
+            worst.exit_code,
+        )
 
     def data(self) -> object:
         made = self.fleet.made
@@ -92,6 +116,24 @@ class FleetBuilt(Struct, frozen=True):
             yield "not for this platform", ", ".join(others)
         if self.fleet.unfinished:
             yield "not finished", str(self.fleet.unfinished)
+
+
+def _unread_failure(faults: Sequence[str]) -> Failure | None:
+    """Return the failure of files that may hold more models and could not be read."""
+    if not faults:
+        return None
+    return Failure.of(
+        UsageError(
+            f"{counted(len(faults), 'file')} could not be read, and its models were not built",
+            code="spec-unread",
+            remedy="correct the file, or move it out of the folder",
+            details=tuple(faults),
+        )
+    )
+
+
+def _rank(trouble: Trouble) -> int:
+    return _GRAVITY.index(trouble.exit_code) if trouble.exit_code in _GRAVITY else len(_GRAVITY)
 
 
 def _made(one: Made) -> dict[str, object]:

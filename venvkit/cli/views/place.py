@@ -9,6 +9,7 @@ from msgspec import Struct, to_builtins
 
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, Style, table
 from venvkit.cli.page.text import counted, size
+from venvkit.store.look.history import Past
 from venvkit.store.look.inventory import Entry
 
 _STATE_STYLES: dict[str, Style] = {"ready": "good", "host": "good", "foreign": "quiet"}
@@ -84,3 +85,94 @@ class Places(Struct, frozen=True):
 def state_cell(state: str) -> Cell:
     """Return a state in its colour."""
     return Cell(state, _STATE_STYLES.get(state, "bad"))
+
+
+class Generations(Struct, frozen=True):
+    """The environments that one model had."""
+
+    model: str
+    engine: str
+    python: str
+    path: str
+    generations: tuple[Past, ...]
+
+
+class Histories(Struct, frozen=True):
+    """The result of `history`."""
+
+    models: tuple[Generations, ...]
+
+    def data(self) -> object:
+        return [
+            {
+                **to_builtins(item),
+                "generations": [{**to_builtins(past), "path": str(past.path)} for past in item.generations],
+            }
+            for item in self.models
+        ]
+
+    def blocks(self) -> Iterator[Block]:
+        columns = (
+            Column("environment", "strong"),
+            Column("since"),
+            Column("state"),
+            Column("use"),
+            Column("problem", "bad", folds=True),
+            Column("installed", "quiet", folds=True),
+        )
+        for item in self.models:
+            rows = [
+                (
+                    past.id,
+                    past.since,
+                    Cell("in force", "good") if past.current else Cell("kept", "quiet"),
+                    "in use" if past.in_use else "",
+                    past.problem,
+                    ", ".join(past.installed),
+                )
+                for past in item.generations
+            ]
+            title = f"{item.model} ({item.engine}, Python {item.python}): {counted(len(rows), 'environment')}"
+            yield table(title, columns, rows) if rows else Line(title)
+
+
+class RolledBack(Struct, frozen=True):
+    """The result of `rollback`: the ids of what was in force, and of what is now."""
+
+    model: str
+    engine: str
+    python: str
+    path: str
+    former: str
+    environment: str
+
+    def data(self) -> object:
+        return to_builtins(self)
+
+    def blocks(self) -> Iterator[Block]:
+        yield Line(f"{self.model} ({self.engine}, Python {self.python}): {self.former} -> {self.environment}", "good")
+        yield Line("what runs keeps what it started with; `--upgrade` or a changed request builds anew", "quiet")
+
+
+class Removed(Struct, frozen=True):
+    """A place that is no more. `environment_removed` is false where another model uses the environment."""
+
+    place: Place
+    environment_removed: bool
+
+
+class Removal(Struct, frozen=True):
+    """The result of `remove`."""
+
+    removed: tuple[Removed, ...]
+
+    def data(self) -> object:
+        return [{**to_builtins(item.place), "environment_removed": item.environment_removed} for item in self.removed]
+
+    def blocks(self) -> Iterator[Block]:
+        if not self.removed:
+            yield Line("nothing was removed")
+        for item in self.removed:
+            place = item.place
+            freed = f", {size(place.size)} freed" if item.environment_removed else ", its environment is still used"
+            yield Line(f"removed {place.model} ({place.engine}, Python {place.python}){freed}")

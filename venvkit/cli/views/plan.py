@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, to_builtins
 
-from venvkit.cli.page.blocks import Block, Cell, Column, Line, Table, table
+from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
 from venvkit.cli.page.text import counted, size
+from venvkit.cli.views.why import chain_of, explained
 from venvkit.formats.receipt import Receipt
 from venvkit.host.distribution import Unreadable
+from venvkit.launch.job import Planned
+from venvkit.plan.explain import Why
 from venvkit.plan.values import Absent, Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
+
+if TYPE_CHECKING:
+    pass
 
 _REASON = Column("reason", "quiet", folds=True)
 _NAME = Column("name", "strong")
@@ -154,3 +161,40 @@ def _note(item: Install, replaced: str | None) -> str:
 def _last(reason: tuple[str, ...]) -> str:
     """Return the last link of a chain: what asks for the distribution itself."""
     return reason[-1] if reason else ""
+
+
+class Decision(Struct, frozen=True):
+    """The result of `plan`. `why` explains each distribution of the plan; None where nobody asked."""
+
+    model: str
+    plan: PlanView
+    why: tuple[Why, ...] | None = None
+
+    @classmethod
+    def of(cls, planned: Planned, *, explain: bool = False) -> Decision:
+        """Return what is shown of a plan that was made."""
+        host = planned.recipe.host
+        view = PlanView.of(
+            planned.plan,
+            python=planned.recipe.interpreter.version,
+            host=host.interpreter.python if host is not None else "",
+            key=planned.key,
+            unreadable=planned.job.host.unreadable,
+        )
+        why = explained(planned.plan, planned.recipe.problem) if explain else None
+        return cls(planned.job.spec.name, view, why)
+
+    def data(self) -> object:
+        why = {} if self.why is None else {"why": [to_builtins(item) for item in self.why]}
+        return {**self.plan.data(), **why}
+
+    def blocks(self) -> Iterator[Block]:
+        plan = self.plan
+        yield Fields(
+            (("python", plan.python), ("host", plan.host or "not visible"), ("key", plan.key[:16])),
+            title=f"{self.model}: plan",
+        )
+        yield from plan.tables(verb="to install")
+        yield from map(chain_of, self.why or ())
+        if not plan.broken:
+            yield Line("consistent: every requirement that is reached holds, and nothing of the host is broken", "good")

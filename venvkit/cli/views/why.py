@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from venvkit.cli.page.blocks import Fields
+from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.plan.explain import Why, why
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan
 from venvkit.spec.language.requires import required_name
+
+if TYPE_CHECKING:
+    pass
 
 
 def explained(plan: Plan, problem: Problem) -> tuple[Why, ...]:
@@ -71,3 +76,19 @@ def _listed(label: str, lines: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 def _title(found: Why) -> str:
     version = f" {found.version}" if found.version else ""
     return f"{found.name}{version}: {found.status}"
+
+
+class Answer(Struct, frozen=True):
+    """The result of `why`. `environment` is the id of what was asked; empty for a new plan."""
+
+    model: str
+    environment: str
+    label: str
+    why: Why
+
+    def data(self) -> object:
+        return {"model": self.model, "environment": self.environment, **to_builtins(self.why)}
+
+    def blocks(self) -> Iterator[Block]:
+        yield Line(self.label, "quiet")
+        yield all_of(self.why)

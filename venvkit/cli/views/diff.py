@@ -1,0 +1,64 @@
+"""The differences between two plans as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, to_builtins
+
+from venvkit.cli.options.subjects import Subject
+from venvkit.cli.page.blocks import Block, Cell, Column, Line, table
+from venvkit.cli.page.text import counted
+from venvkit.plan.explain import Change
+
+if TYPE_CHECKING:
+    pass
+
+
+class Difference(Struct, frozen=True):
+    """The result of `diff`."""
+
+    before: Subject
+    after: Subject
+    changes: tuple[Change, ...]
+
+    def data(self) -> object:
+        return {
+            "before": _side(self.before),
+            "after": _side(self.after),
+            "changes": [to_builtins(change) for change in self.changes],
+        }
+
+    def blocks(self) -> Iterator[Block]:
+        sides = f"{self.before.label} -> {self.after.label}"
+        if not self.changes:
+            yield Line(f"{sides}: the same distributions", "good")
+            if self.before.key != self.after.key:
+                yield Line("their keys differ all the same: files, host, interpreter or build options do", "quiet")
+            return
+        columns = (
+            Column("name", "strong"),
+            Column("change"),
+            Column("before", "version"),
+            Column("after", "version"),
+            Column("was", "quiet"),
+            Column("is", "quiet"),
+        )
+        rows = [
+            (item.name, _kind(item), item.before or "-", item.after or "-", item.how_before, item.how_after)
+            for item in self.changes
+        ]
+        yield table(f"{sides}: {counted(len(rows), 'difference')}", columns, rows)
+
+
+def _side(side: Subject) -> dict[str, str]:
+    return {"model": side.model, "environment": side.environment, "key": side.key}
+
+
+def _kind(change: Change) -> Cell:
+    if change.before is None:
+        return Cell("added", "good")
+    if change.after is None:
+        return Cell("removed", "bad")
+    return Cell("version" if change.before != change.after else "origin", "warn")

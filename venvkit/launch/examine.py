@@ -1,0 +1,97 @@
+"""Prove environments of the store again, and rebuild those that are not proved."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from venvkit.base.process import Runner
+from venvkit.errors import CancelledError, VenvkitError
+from venvkit.events import Observer
+from venvkit.host.snapshot import HostSnapshot, take_snapshot
+from venvkit.proof.check import Finding, check_entry
+from venvkit.store.layout import Layout
+from venvkit.store.look.inventory import Entry, entries
+
+
+class Verdict(Struct, frozen=True):
+    """The result of proving one environment: it is proved when there is no finding."""
+
+    model: str
+    engine: str
+    python: str
+    ok: bool
+    findings: tuple[Finding, ...]
+
+    @property
+    def label(self) -> str:
+        """The environment in words."""
+        return f"{self.model} ({self.engine}, Python {self.python})"
+
+
+class Examiner:
+    """Proves environments of one store. It takes the snapshot of each host once, without the cache."""
+
+    def __init__(self, layout: Layout, cancel: threading.Event) -> None:
+        self._layout = layout
+        self._cancel = cancel
+        self._runner = Runner(cancel=cancel)
+        self._hosts: dict[str, HostSnapshot | Finding] = {}
+
+    def examine(self, found: Iterable[Entry]) -> tuple[Verdict, ...]:
+        """Prove the environments of these entries.
+
+        Raises:
+            CancelledError: The cancel event is set.
+        """
+        return tuple(map(self._verdict, found))
+
+    def repair(self, found: Iterable[Entry], observer: Observer) -> tuple[Verdict, ...]:
+        """Prove the environments of these entries, rebuild each one that is not proved, and prove the new one.
+
+        A rebuild that fails is one more finding.
+
+        Raises:
+            CancelledError: The cancel event is set.
+        """
+        pairs = [(entry, self._verdict(entry)) for entry in found]
+        return tuple(verdict if verdict.ok else self._rebuilt(entry, verdict, observer) for entry, verdict in pairs)
+
+    def _verdict(self, entry: Entry) -> Verdict:
+        if self._cancel.is_set():
+            raise CancelledError("cancelled between two checks")
+        findings = self._findings(entry)
+        return Verdict(entry.model, entry.engine, entry.python, not findings, findings)
+
+    def _rebuilt(self, entry: Entry, verdict: Verdict, observer: Observer) -> Verdict:
+        from venvkit.launch.repair import repair
+
+        try:
+            repair(self._layout, entry, observer)
+        except CancelledError:
+            raise
+        except VenvkitError as error:
+            return replace(verdict, findings=(*verdict.findings, Finding("not-repaired", error.message)))
+        return self._verdict(next(item for item in entries(self._layout) if item.path == entry.path))
+
+    def _findings(self, entry: Entry) -> tuple[Finding, ...]:
+        host_python = entry.receipt.host_python if entry.receipt is not None else ""
+        if not host_python:
+            return check_entry(entry, None)
+        host = self._hosts.get(host_python)
+        if host is None:
+            host = self._hosts[host_python] = self._snapshot(host_python)
+        return (host,) if isinstance(host, Finding) else check_entry(entry, host)
+
+    def _snapshot(self, python: str) -> HostSnapshot | Finding:
+        """Return the host's snapshot, or a finding where its interpreter is gone or does not start."""
+        try:
+            return take_snapshot(python, runner=self._runner, cache_dir=None, environ=dict(os.environ))
+        except CancelledError:
+            raise
+        except VenvkitError as error:
+            return Finding("host-changed", f"{python}: {error.message}")

@@ -69,8 +69,8 @@ def test_threads_that_look_for_uv_at_once_find_it_all() -> None:
     """The first question of a process, many times over: the table that it fills is emptied before each."""
     code = """
         import sys, sysconfig, threading
-        from venvkit.backend import uv
-        from venvkit.backend.process import Runner
+        from venvkit.tools.uv import client as uv
+        from venvkit.base.process import Runner
         sys.setswitchinterval(1e-6)
         runner, failed = Runner(), []
         uv.find_uv(runner, {})

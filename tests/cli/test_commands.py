@@ -19,7 +19,7 @@ from tests.cli.conftest import ROOT, Invoke, Process, Start, document
 from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
-from venvkit.cli.app import COMMANDS, cli
+from venvkit.cli.app import COMMANDS
 
 
 @contextlib.contextmanager
@@ -164,7 +164,7 @@ def test_help_names_every_command_and_imports_none(home: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     *text, modules = done.stdout.splitlines()
-    assert modules == "['venvkit.cli.app']"
+    assert modules == "['venvkit.cli.session', 'venvkit.cli.app']"
     shown = "\n".join(text)
     assert all(re.search(rf"^  {name} ", shown, re.MULTILINE) for name in COMMANDS)
 
@@ -226,10 +226,3 @@ def test_a_second_interrupt_does_not_wait(start: Start, spec: Path, home: Path, 
     assert child.returncode == 130, err
     assert document(out)["error"]["code"] == "cancelled"
     assert "Traceback" not in err
-
-
-def test_the_command_is_the_module() -> None:
-    from venvkit import __main__
-
-    assert callable(__main__.main)
-    assert cli.name == "venvkit"

@@ -142,7 +142,7 @@ _ASKS = f"""
 import sys, threading
 sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
 from pathlib import Path
-from venvkit.store.lease import in_use
+from venvkit.store.lock.lease import in_use
 def ask():
     while True:
         in_use(Path({{lease!r}}))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from venvkit.cli.page.blocks import Block
 from venvkit.cli.page.text import masked
@@ -53,6 +53,11 @@ class Outcome(Struct, frozen=True):
     def status(self) -> int:
         """The exit status."""
         return self.failure.status if self.failure else 0
+
+
+def plain(value: object) -> Any:
+    """Return a frozen value as dicts, lists and scalars; a path as its text."""
+    return to_builtins(value, enc_hook=str)
 
 
 def envelope(command: str, outcome: Outcome) -> str:

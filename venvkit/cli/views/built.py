@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Line
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ class Built(Struct, frozen=True):
 
         receipt = self.env.receipt
         return {
-            **to_builtins(_place(self.env, receipt)),
+            **plain(_place(self.env, receipt)),
             "environment": str(self.env.path),
             "interpreter": str(self.env.python),
             "built": self.env.built,
             "plan": PlanView.built(receipt).data() if receipt else None,
-            "conflicts": [to_builtins(item) for item in receipt.conflicts] if receipt else [],
+            "conflicts": [plain(item) for item in receipt.conflicts] if receipt else [],
         }
 
     def blocks(self) -> Iterator[Block]:

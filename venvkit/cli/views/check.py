@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
-from venvkit.cli.outcome import Failure
+from venvkit.cli.outcome import Failure, plain
 from venvkit.cli.page.blocks import Block, Column, Line, table
 from venvkit.cli.page.text import counted
 from venvkit.errors import ProofError
@@ -36,7 +36,7 @@ class Verdicts(Struct, frozen=True):
         )
 
     def data(self) -> object:
-        return [to_builtins(verdict) for verdict in self.verdicts]
+        return plain(self.verdicts)
 
     def blocks(self) -> Iterator[Block]:
         if not self.verdicts:

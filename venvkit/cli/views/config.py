@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, table
 from venvkit.settings import Setting
 
@@ -34,7 +35,7 @@ class Configuration(Struct, frozen=True):
     variables: tuple[Shown, ...]
 
     def data(self) -> object:
-        return [to_builtins(item) for item in self.variables]
+        return plain(self.variables)
 
     def blocks(self) -> Iterator[Block]:
         yield self._table("venvkit acts on", acts=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from venvkit.cli.options.subjects import Subject
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, table
 from venvkit.cli.page.text import counted
 from venvkit.plan.explain import Change
@@ -27,7 +28,7 @@ class Difference(Struct, frozen=True):
         return {
             "before": _side(self.before),
             "after": _side(self.after),
-            "changes": [to_builtins(change) for change in self.changes],
+            "changes": plain(self.changes),
         }
 
     def blocks(self) -> Iterator[Block]:

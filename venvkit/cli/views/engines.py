@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from packaging.requirements import Requirement as PackagingRequirement
 from packaging.utils import canonicalize_name
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
 from venvkit.cli.page.text import counted
 from venvkit.spec.configuration.sources import cuda_line
@@ -94,7 +95,7 @@ class Known(Struct, frozen=True):
             "platforms": engine.platforms,
             "packages": engine.packages,
             "formats": dict(engine.formats),
-            "indexes": [to_builtins(index) for index in Index.all_of(engine)],
+            "indexes": plain(Index.all_of(engine)),
             "index_strategy": engine.index_strategy,
             "levers": _levers(engine.levers),
         }
@@ -203,7 +204,7 @@ def _concerns(rule: Rule, engine: Engine) -> bool:
 
 def _levers(levers: Levers) -> dict[str, object]:
     """Return the levers that are set, a package's own index by name."""
-    return {name: dict(value) if name == "sources" else value for name, value in to_builtins(levers).items() if value}
+    return {name: dict(value) if name == "sources" else value for name, value in plain(levers).items() if value}
 
 
 def _lines(value: object) -> Iterator[str]:

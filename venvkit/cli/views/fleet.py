@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
-from venvkit.cli.outcome import Failure
+from venvkit.cli.outcome import Failure, plain
 from venvkit.cli.page.blocks import Block, Column, Fields, Table, table
 from venvkit.cli.page.text import counted, size
 from venvkit.errors import CancelledError
@@ -156,7 +156,7 @@ class FleetPlan(Struct, frozen=True):
 
 def _figures(sums: Totals) -> dict[str, object]:
     counts = {name: dict(getattr(sums, name)) for name in ("statuses", "stored", "elsewhere")}
-    return {**to_builtins(sums), **counts}
+    return {**plain(sums), **counts}
 
 
 def _launch(row: Row) -> dict[str, object]:
@@ -180,7 +180,7 @@ def _launch(row: Row) -> dict[str, object]:
         "warnings": list(answer.warnings),
         "made": int(answer.made),
         "cached": row.cached,
-        "stored": to_builtins(row.stored) if row.stored is not None else None,
+        "stored": plain(row.stored) if row.stored is not None else None,
     }
 
 
@@ -192,7 +192,7 @@ def _error(row: Row) -> dict[str, object] | None:
 
 
 def _plan(plan: Outline) -> dict[str, object]:
-    return {**to_builtins(plan), "download_bytes": plan.download_bytes}
+    return {**plain(plan), "download_bytes": plan.download_bytes}
 
 
 def interrupted(unfinished: int, noun: str) -> Failure:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, Style, table
 from venvkit.cli.page.text import counted, size
 from venvkit.store.look.history import Past
@@ -50,7 +51,7 @@ class Places(Struct, frozen=True):
     problems: tuple[str, ...]
 
     def data(self) -> object:
-        return [to_builtins(place) for place in self.places]
+        return plain(self.places)
 
     def blocks(self) -> Iterator[Block]:
         if not self.places:
@@ -103,13 +104,7 @@ class Histories(Struct, frozen=True):
     models: tuple[Generations, ...]
 
     def data(self) -> object:
-        return [
-            {
-                **to_builtins(item),
-                "generations": [{**to_builtins(past), "path": str(past.path)} for past in item.generations],
-            }
-            for item in self.models
-        ]
+        return plain(self.models)
 
     def blocks(self) -> Iterator[Block]:
         columns = (
@@ -147,7 +142,7 @@ class RolledBack(Struct, frozen=True):
     environment: str
 
     def data(self) -> object:
-        return to_builtins(self)
+        return plain(self)
 
     def blocks(self) -> Iterator[Block]:
         yield Line(f"{self.model} ({self.engine}, Python {self.python}): {self.former} -> {self.environment}", "good")
@@ -167,7 +162,7 @@ class Removal(Struct, frozen=True):
     removed: tuple[Removed, ...]
 
     def data(self) -> object:
-        return [{**to_builtins(item.place), "environment_removed": item.environment_removed} for item in self.removed]
+        return [{**plain(item.place), "environment_removed": item.environment_removed} for item in self.removed]
 
     def blocks(self) -> Iterator[Block]:
         if not self.removed:

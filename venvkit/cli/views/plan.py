@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
 from venvkit.cli.page.text import counted, size
 from venvkit.cli.views.why import chain_of, explained
@@ -85,7 +86,7 @@ class PlanView(Struct, frozen=True):
         return cls.of(receipt.plan, python=receipt.interpreter, host=receipt.host_python, key=receipt.key)
 
     def data(self) -> dict[str, object]:
-        data: dict[str, object] = to_builtins(self)
+        data: dict[str, object] = plain(self)
         return data
 
     def tables(self, *, verb: str) -> Iterator[Block]:
@@ -185,7 +186,7 @@ class Decision(Struct, frozen=True):
         return cls(planned.job.spec.name, view, why)
 
     def data(self) -> object:
-        why = {} if self.why is None else {"why": [to_builtins(item) for item in self.why]}
+        why = {} if self.why is None else {"why": plain(self.why)}
         return {**self.plan.data(), **why}
 
     def blocks(self) -> Iterator[Block]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.cli.page.text import size
 from venvkit.cli.views.conflicts import conflict_tables
@@ -56,7 +57,7 @@ class Sight(Struct, frozen=True):
         )
 
     def data(self) -> object:
-        own = to_builtins(self)
+        own = plain(self)
         return {**own.pop("place"), **own}
 
     def blocks(self) -> Iterator[Block]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Table, table
 from venvkit.launch.job import Job
 from venvkit.spec.configuration.sources import Sources
@@ -109,7 +110,7 @@ class Sourced(Struct, frozen=True):
             "index_strategy": _shown(next(self._of("index-strategy"))),
             "find_links": [_shown(one) for one in self._of("find-links")],
             "trusted_hosts": [_shown(one) for one in self._of("trusted-host")],
-            "reach": [to_builtins(item) for item in self.reach],
+            "reach": plain(self.reach),
             "dropped": [{**_shown(one), "dropped": one.dropped} for one in self.sources if one.dropped],
         }
 
@@ -173,7 +174,7 @@ class Sourced(Struct, frozen=True):
 
 
 def _shown(one: Source) -> dict[str, object]:
-    return {name: value for name, value in to_builtins(one).items() if name != "dropped"}
+    return {name: value for name, value in plain(one).items() if name != "dropped"}
 
 
 def _source(one: Statement, job: Job) -> Source:

@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from msgspec.structs import replace
 
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.plan.explain import Why, why
 from venvkit.plan.problem import Problem
@@ -87,7 +88,7 @@ class Answer(Struct, frozen=True):
     why: Why
 
     def data(self) -> object:
-        return {"model": self.model, "environment": self.environment, **to_builtins(self.why)}
+        return {"model": self.model, "environment": self.environment, **plain(self.why)}
 
     def blocks(self) -> Iterator[Block]:
         yield Line(self.label, "quiet")

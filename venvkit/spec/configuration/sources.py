@@ -47,6 +47,17 @@ class Sources(Struct, frozen=True):
     cert: str | None = None
     statements: tuple[Statement, ...] = ()
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sources) and self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[object, ...]:
+        ignored = ("public_indexes", "statements")
+        return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in ignored)
+
     @property
     def decisive(self) -> Sources:
         """The part that decides which distributions are found, for keys."""

@@ -2,13 +2,18 @@
 
 A watch is a plain JSON list, so that it can be stored anywhere:
 
-* `["stat", path, mtime_ns, size, inode]`, or `["stat", path]` for what was not there. A directory is watched
-  by its own stat: its time changes when an entry comes, goes or is replaced by a rename.
-* `["file", path, mtime_ns, size, inode, ctime_ns]`, or `["file", path]` where there is no regular file: for a file
-  that people write and copy, where `rsync --times` and `tar` can leave time and size as they were.
+* `["stat", path, mtime_ns, size, inode, ctime_ns]`, or `["stat", path]` for what was not there: a file or directory.
+  The time of a directory changes when an entry comes, goes or is replaced by a rename. The change time (ctime) cannot
+  be set back: `rsync --times`, `cp -a` and images with clamped times keep the others. It is 0 for a regular file with
+  several hard links, because each new link to the file changes it.
+* `["tree", path, digest]`: a local source tree, with the state of every file below it; null where it is too large to
+  look at, and such a watch never holds.
 * `["text", path, content]`, the first 4096 bytes decoded, null for what was not there: for files of /proc
   and /sys, whose stat says nothing.
 * `["exists", path, true]` or false: for device nodes, whose inode differs in every container.
+* `["cwd", path]`: the working directory, where a relative path was read from a file of configuration.
+
+Version 0.1 stored `stat` without a change time, and `file`: entries with those never hold, and are made anew.
 
 The warm path imports this module, so it imports nothing but `os` and `stat`, which every interpreter has loaded.
 """
@@ -16,7 +21,7 @@ The warm path imports this module, so it imports nothing but `os` and `stat`, wh
 from __future__ import annotations
 
 # Text paths: importing pathlib costs more than all of the warm path.
-# ruff: noqa: PTH110, PTH116
+# ruff: noqa: PTH109, PTH110, PTH116
 import os
 import stat
 
@@ -32,25 +37,23 @@ _TEXT_LIMIT = 4096
 def stat_watch(path: str) -> Watch:
     """Return a watch of the file or directory that `path` leads to, links followed."""
     try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return ["stat", path]
-    return ["stat", path, found.st_mtime_ns, found.st_size, found.st_ino]
-
-
-def file_watch(path: str) -> Watch:
-    """Return a watch of the regular file that `path` leads to; a folder, or anything else, is as good as nothing."""
-    try:
         return watch_of(path, os.stat(path))
     except (OSError, ValueError):
-        return ["file", path]
+        return ["stat", path]
 
 
 def watch_of(path: str, found: os.stat_result) -> Watch:
-    """Return the watch of a file whose stat is known, taken before it was read."""
-    if not stat.S_ISREG(found.st_mode):
-        return ["file", path]
-    return ["file", path, found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns]
+    """Return the watch of a file or directory whose stat is known, taken before it was read."""
+    several = found.st_nlink > 1 and stat.S_ISREG(found.st_mode)
+    return ["stat", path, found.st_mtime_ns, found.st_size, found.st_ino, 0 if several else found.st_ctime_ns]
+
+
+def tree_watch(path: str) -> Watch:
+    """Return a watch of a local source tree: every file below it."""
+    from venvkit.base.local import look_at
+
+    look = look_at((path,))
+    return ["tree", path, look.digest if look is not None else None]
 
 
 def text_watch(path: str) -> Watch:
@@ -72,6 +75,20 @@ def exists_watch(path: str) -> Watch:
     return ["exists", path, os.path.exists(path)]
 
 
+def cwd_watch(path: str = "") -> Watch:
+    """Return a watch of the working directory, whatever `path` is; empty where it is gone."""
+    try:
+        return ["cwd", os.getcwd()]
+    except OSError:
+        return ["cwd", ""]
+
+
+def times(watch: Sequence[str | int | bool | None]) -> list[int]:
+    """Return the times that a watch holds, in nanoseconds since the epoch."""
+    places = (2, 5) if watch[0] == "stat" and len(watch) > 5 else ()
+    return [when for place in places if isinstance(when := watch[place], int)]
+
+
 def changed(watches: Iterable[Sequence[str | int | bool | None]]) -> str | None:
     """Return the path of the first watch that no longer holds, or None when all do.
 
@@ -83,7 +100,15 @@ def changed(watches: Iterable[Sequence[str | int | bool | None]]) -> str | None:
         take = _KINDS.get(str(kind))
         if take is None or not isinstance(path, str) or take(path) != list(watch):
             return str(path) or "malformed watch"
+        if kind == "tree" and watch[2] is None:
+            return path
     return None
 
 
-_KINDS = {"stat": stat_watch, "file": file_watch, "text": text_watch, "exists": exists_watch}
+_KINDS = {
+    "stat": stat_watch,
+    "tree": tree_watch,
+    "text": text_watch,
+    "exists": exists_watch,
+    "cwd": cwd_watch,
+}

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from venvkit.base import cachefile
 from venvkit.base.digest import digest
 from venvkit.base.documents import decode, format_of, read_document
-from venvkit.base.watch import Watch, changed, file_watch, stat_watch
+from venvkit.base.watch import Watch, changed, stat_watch
 from venvkit.catalogue.objects import describe, has_block, name_of, numbered, objects_in
 from venvkit.catalogue.values import Model, Place
 from venvkit.errors import SpecError
@@ -88,10 +88,8 @@ class _Reading(Struct):
     is_barred: bool = False
 
     def index(self) -> Index:
-        # Installing from a shared cache changes the change times of installed files, and nothing in them.
-        watch = stat_watch if self.place.kind in ("host", "own") else file_watch
         for path, type in self._files():
-            self.watches.append(watch(path))
+            self.watches.append(stat_watch(path))
             self._read(path, type)
         found = (numbered(self.models), tuple(self.bare), tuple(self.faults), tuple(self.watches))
         return Index(_SCHEMA, self.place, *found)

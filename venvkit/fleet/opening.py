@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from venvkit.base.digest import digest
+from venvkit.base.local import look_at
 from venvkit.base.watch import Watch
 from venvkit.catalogue.sources import call_sources
 from venvkit.catalogue.values import Source
@@ -19,7 +20,7 @@ from venvkit.fleet.values import Launch
 from venvkit.launch.asked import Call
 from venvkit.launch.inputs import read_inputs
 from venvkit.launch.job import Job, open_job
-from venvkit.launch.localsources import local_paths, look_at, source_texts
+from venvkit.launch.localsources import local_paths, source_texts
 from venvkit.settings import Settings
 from venvkit.spec.engines import EngineTable
 from venvkit.spec.model import ModelSpec

@@ -17,22 +17,13 @@ from venvkit.base import cachefile
 from venvkit.base.background import Beside
 from venvkit.base.digest import digest
 from venvkit.base.process import Runner
-from venvkit.base.watch import Watch, changed, stat_watch, text_watch
+from venvkit.base.watch import Watch, changed, stat_watch, text_watch, times
 from venvkit.host.distribution import Distribution, Unreadable, read_ahead, scan
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.probe import probe, probe_environ
+from venvkit.settings.keys import INTERPRETER_VARIABLES
 
-_SCHEMA = 2
-# What of the environment decides which directories an interpreter finds; a snapshot is kept for each
-# combination.
-_VARIABLES = (
-    "PYTHONPATH",
-    "PYTHONNOUSERSITE",
-    "PYTHONUSERBASE",
-    "PYTHONSAFEPATH",
-    "PYTHONPLATLIBDIR",
-    "HOME",
-)
+_SCHEMA = 3
 # The kernel changes with a reboot, or with the machine a shared home is mounted on, and decides no plan.
 _KERNEL_FACTS = ("platform_release", "platform_version")
 _KERNEL_FILES = ("/proc/sys/kernel/osrelease", "/proc/sys/kernel/version")
@@ -150,7 +141,7 @@ def _take(python: str, runner: Runner, environ: Mapping[str, str]) -> tuple[Host
         interpreter, distributions, unreadable, (*watches, *late), _fingerprint(interpreter, distributions)
     )
     ended = time.time_ns()
-    during = any(started <= time_ns <= ended for watch in snapshot.watches for time_ns in _times(watch))
+    during = any(started <= time_ns <= ended for watch in snapshot.watches for time_ns in times(watch))
     return snapshot, not during and changed(watches) is None
 
 
@@ -158,10 +149,6 @@ def _likely_dirs(python: str) -> list[str]:
     """Return where the distributions of an interpreter mostly are: beside the `bin` that it lies in."""
     prefix = os.path.dirname(os.path.dirname(python))  # noqa: PTH120 - text paths, as everywhere in the snapshot
     return sorted(map(str, Path(prefix, "lib").glob("python3*/site-packages")))
-
-
-def _times(watch: Watch) -> list[int]:
-    return [value for value in watch[2:3] if watch[0] == "stat" and isinstance(value, int)]
 
 
 def _watches(python: str, interpreter: Interpreter) -> list[Watch]:
@@ -201,7 +188,7 @@ def _fingerprint(interpreter: Interpreter, distributions: tuple[Distribution, ..
 def _cache_key(python: str, environ: Mapping[str, str]) -> str:
     env = probe_environ(environ)
     user = os.getuid() if hasattr(os, "getuid") else ""  # its user site counts for its owner alone
-    return digest([_SCHEMA, python, user, [[name, env.get(name)] for name in _VARIABLES]])
+    return digest([_SCHEMA, python, user, [[name, env.get(name)] for name in INTERPRETER_VARIABLES]])
 
 
 def _canonical(name: str) -> str:

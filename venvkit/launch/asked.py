@@ -12,7 +12,7 @@ from venvkit.base.digest import digest
 from venvkit.base.version import __version__
 from venvkit.errors import UsageError
 from venvkit.launch.given import Given
-from venvkit.settings import Settings, key_environ
+from venvkit.settings import Settings, key_environ, key_settings, working_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,6 +132,9 @@ class Call:
         """The host as the caller or the settings name it, else the interpreter that runs this."""
         return str(self.choice("host_python", self.settings.host_python) or sys.executable)
 
+    def _looks_in_path(self) -> bool:
+        return any(os.sep not in str(name) for name in (self.host_python, self.choices["python"]) if name)
+
     def key(self) -> str:
         """The request key: everything that can change the answer and can be read without planning.
 
@@ -144,10 +147,11 @@ class Call:
                 "choices": {name: _plain(value) for name, value in choices.items()},
                 "host": _identity(self.host_python),
                 "environ": key_environ(self.environ),
-                "path": self.environ.get("PATH", "") if os.sep not in self.host_python else "",
-                "settings": [self.settings.home, self.settings.skip_installed, self.settings.offline],
+                # A program's name, or a version of Python, is looked for there.
+                "path": self.environ.get("PATH", "") if self._looks_in_path() else "",
+                "settings": key_settings(self.settings),
                 "prefix": sys.prefix,
-                "cwd": os.getcwd() if _relative_path(self.environ) else "",  # noqa: PTH109 - not on the warm path
+                "cwd": working_directory(self.environ),
                 "venvkit": __version__,
             }
         )
@@ -184,12 +188,6 @@ def _identity(python: str) -> list[str | int]:
     except OSError:
         return [python]
     return [os.path.dirname(python), found.st_dev, found.st_ino]  # noqa: PTH120
-
-
-def _relative_path(environ: Mapping[str, str]) -> bool:
-    """Tell whether PYTHONPATH depends on the working directory."""
-    parts = environ.get("PYTHONPATH", "").split(os.pathsep)
-    return any(part and not part.startswith(os.sep) for part in parts)
 
 
 def _plain(value: Any) -> Any:

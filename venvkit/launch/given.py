@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from venvkit.base.watch import file_watch, watch_of
+from venvkit.base.watch import stat_watch, watch_of
 from venvkit.errors import SpecError
 
 TYPE_CHECKING = False
@@ -55,14 +55,20 @@ class Given:
         else:
             self.name = text
             # When a file of that name comes here, it is meant.
-            self.watch = file_watch(text)
+            self.watch = stat_watch(text)
 
     @property
     def known_by(self) -> str | list[str]:
-        """What a request's key has of it: a file by its content, a value by what it says, a name by itself."""
+        """The part of a request's key: a file by its folder and content, a value by its fields, a name by itself."""
         if self.name is not None:
             return [self.name]
-        return repr(self.value) if self.path is None else self.content.decode("utf-8", "surrogateescape")
+        if self.path is None:
+            # Whoever made the value has imported msgspec.
+            from venvkit.base.digest import value_digest
+
+            return value_digest(self.value)
+        # Relative paths in it start at its folder.
+        return [os.path.dirname(os.path.abspath(self.path)), self.content.decode("utf-8", "surrogateescape")]  # noqa: PTH100, PTH120
 
     def _read(self, path: str, *, bare: bool) -> bool:
         """Read the file at `path`; False where a bare word leads to something else than a file."""

@@ -94,10 +94,12 @@ class Job(Struct, frozen=True):
                 [self.child.interpreter.prefix, self.child.interpreter.base_python, self.child.interpreter.version],
                 self.sees_host,
                 self.families,
-                [str(call.choice("orphans", settings.orphans)), bool(call.choice("offline", settings.offline))],
-                [bool(call.choice("skip_installed", settings.skip_installed)), sorted(settings.protect)],
+                [self.backend, "" if isinstance(self.tool, Pip) else self.tool.version],
+                key_settings(settings)[1:],
+                [call.choices[name] for name in ("orphans", "offline", "skip_installed", "upgrade")],
                 sorted(key_environ(call.environ).items()),
-                uv_config_texts(call.environ) if self.backend == "uv" else (),
+                [content_digest(path) for path in self.texts],
+                detect(None, cache_dir=self.cache, environ=call.environ) if self.chooses_torch else None,
             ]
         )
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from venvkit.base import cachefile
-from venvkit.launch.localsources import local_paths, look_at, names_checkout
+from venvkit.base.local import look_at
+from venvkit.launch.localsources import local_paths, names_checkout
 from venvkit.plan.values import Plan
 
 KEEP_S = 600.0

@@ -14,7 +14,7 @@ import json
 import os
 import time
 
-from venvkit.base.watch import changed
+from venvkit.base.watch import changed, times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,16 +114,14 @@ class _Answer:
         self.facts = facts
         self.moment = moment
         stats = [watch for watch in watches if watch[0] == "stat"]
-        files = [watch for watch in watches if _is_file(watch)]
         # An access costs a third of a failing stat.
         self._absent = [str(watch[1]) for watch in stats if len(watch) == 2]
         self._present = [
-            (str(watch[1]), watch[2], watch[3], watch[4], watch[5] if watch[0] == "file" else None)
-            for watch in (*files, *stats)
+            (str(watch[1]), watch[2], watch[3], watch[4], watch[5])
+            for watch in stats
             if len(watch) > 2
         ]
-        rest = (watch for watch in watches if watch[0] != "stat" and not _is_file(watch))
-        self._others = [watch for watch in rest if not _for_life(watch)]
+        self._others = [watch for watch in watches if watch[0] != "stat" and not _for_life(watch)]
 
     def holds(self) -> bool:
         """Tell whether nothing has changed."""
@@ -136,7 +134,8 @@ class _Answer:
                 found = stat(path)
                 if found.st_mtime_ns != mtime or found.st_ino != inode or found.st_size != size:
                     return False
-                if ctime is not None and found.st_ctime_ns != ctime:
+                # 0 for a file with several hard links.
+                if ctime and found.st_ctime_ns != ctime:
                     return False
         except (OSError, ValueError):
             return False
@@ -148,12 +147,8 @@ class _Answer:
 
 def _may_change_unseen(given: Watch | None) -> bool:
     """Tell whether a file was written so recently that it may be written again without its times telling."""
-    times = [when for when in (given or [])[2:6] if isinstance(when, int)]
-    return bool(times) and time.time_ns() - max(times) < _TICK
-
-
-def _is_file(watch: Watch) -> bool:
-    return watch[0] == "file" and len(watch) > 2
+    found = times(given) if given else ()
+    return bool(found) and time.time_ns() - max(found) < _TICK
 
 
 def _for_life(watch: Watch) -> bool:

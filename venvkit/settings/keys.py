@@ -1,7 +1,8 @@
-"""Which environment variables can change an answer, and so belong in a request's key.
+"""Everything of the environment and the files that it names that can change an answer: the one list.
 
-Tools gain variables faster than we learn of them, so what is left out is listed and all else counts: a
-needless plan costs a second, a missed change hands out a stale environment.
+The key of a request, the plan cache, the host snapshot and the fleet's answers are all made from it. A needless plan
+costs a second, a missed change hands out a stale environment: so of the tools' variables all count but those that
+`specs/tools.toml` marks as without effect.
 """
 
 from __future__ import annotations
@@ -10,74 +11,37 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-_PREFIXES = ("XINFERENCE_VIRTUAL_ENV_", "VENVKIT_", "UV_", "PIP_")
-_NAMES = ("XINFERENCE_MODEL_SRC", "PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUSERBASE")
+    from venvkit.settings.load import Settings
 
-# How fast, how loud, where kept, how reached, or commands that venvkit never runs: never which distributions.
-_WITHOUT_EFFECT = frozenset(
-    (
-        "VENVKIT_API_KEY",
-        "VENVKIT_LOCK",
-        "VENVKIT_MAX_BUILDS",
-        "VENVKIT_MAX_SIZE",
-        "VENVKIT_TIMEOUT",
-        "PIP_CACHE_DIR",
-        "PIP_CERT",
-        "PIP_CLIENT_CERT",
-        "PIP_COMPILE",
-        "PIP_DEBUG",
-        "PIP_DEFAULT_TIMEOUT",
-        "PIP_DISABLE_PIP_VERSION_CHECK",
-        "PIP_EXISTS_ACTION",
-        "PIP_KEYRING_PROVIDER",
-        "PIP_LOG",
-        "PIP_NO_CACHE_DIR",
-        "PIP_NO_COLOR",
-        "PIP_NO_COMPILE",
-        "PIP_NO_INPUT",
-        "PIP_NO_PYTHON_VERSION_WARNING",
-        "PIP_PROGRESS_BAR",
-        "PIP_PROXY",
-        "PIP_QUIET",
-        "PIP_REQUIRE_VIRTUALENV",
-        "PIP_RESUME_RETRIES",
-        "PIP_RETRIES",
-        "PIP_ROOT_USER_ACTION",
-        "PIP_TIMEOUT",
-        "PIP_VERBOSE",
-        "UV_CACHE_DIR",
-        "UV_CREDENTIALS_DIR",
-        "UV_CUSTOM_COMPILE_COMMAND",
-        "UV_KEYRING_PROVIDER",
-        "UV_LINK_MODE",
-        "UV_LOCK_TIMEOUT",
-        "UV_LOG_CONTEXT",
-        "UV_NATIVE_TLS",
-        "UV_NO_CACHE",
-        "UV_NO_INSTALLER_METADATA",
-        "UV_NO_PROGRESS",
-        "UV_NO_WRAP",
-        "UV_REQUEST_TIMEOUT",
-        "UV_SHOW_RESOLUTION",
-        "UV_STACK_SIZE",
-        "UV_SYSTEM_CERTS",
-    )
+# They decide which directories an interpreter finds; a host snapshot is kept for each combination.
+INTERPRETER_VARIABLES = (
+    "PYTHONPATH",
+    "PYTHONNOUSERSITE",
+    "PYTHONUSERBASE",
+    "PYTHONSAFEPATH",
+    "PYTHONPLATLIBDIR",
+    "HOME",
 )
-_PREFIXES_WITHOUT_EFFECT = (
-    "UV_COMPILE_BYTECODE",
-    "UV_CONCURRENT_",
-    "UV_HTTP_",
-    "UV_INIT_",
-    "UV_INSTALLER_",
-    "UV_INTERNAL__",
-    "UV_PUBLISH_",
-    "UV_TOOL_",
-    "UV_VENV_",
+# They decide which pip.conf and uv.toml are read (with HOME), and which devices are there to plan for.
+_NAMES = (
+    *INTERPRETER_VARIABLES,
+    "XDG_CONFIG_HOME",
+    "XDG_CONFIG_DIRS",
+    "CUDA_VISIBLE_DEVICES",
+    "XINFERENCE_MODEL_SRC",
 )
+_PREFIXES = ("XINFERENCE_VIRTUAL_ENV_", "VENVKIT_")
+_TOOL_PREFIXES = ("UV_", "PIP_")
+# How fast, how much, or a secret: never which distributions.
+_WITHOUT_EFFECT = ("VENVKIT_API_KEY", "VENVKIT_LOCK", "VENVKIT_MAX_BUILDS", "VENVKIT_MAX_SIZE", "VENVKIT_TIMEOUT")
 # A new password opens the same index: it must not rebuild what is there.
 _CREDENTIAL_SUFFIXES = ("_PASSWORD", "_TOKEN")
+# Settings that decide something: the variables above may say them, and so may the settings file.
+_SETTINGS = ("home", "skip_installed", "offline", "orphans", "protect", "backend", "engines")
+# Their addresses may be relative paths of folders.
+_INDEXES = ("_INDEX", "_INDEX_URL")
 
 
 def key_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -95,11 +59,52 @@ def key_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: value for name, value in environ.items() if _has_effect(name)}
 
 
-def _has_effect(name: str) -> bool:
-    if not name.startswith(_PREFIXES):
-        return name in _NAMES
-    # pip reads what follows its prefix without regard to case.
-    upper = name.upper()
-    return not (
-        upper in _WITHOUT_EFFECT or upper.startswith(_PREFIXES_WITHOUT_EFFECT) or upper.endswith(_CREDENTIAL_SUFFIXES)
+def key_files(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the absolute paths of the files whose text decides something, as variables of uv and pip name them."""
+    return tuple(
+        os.path.abspath(os.path.expanduser(path.removeprefix("file://")))  # noqa: PTH100, PTH111
+        for name, value in sorted(environ.items())
+        for path in _paths(name, value, texts=True)
     )
+
+
+def key_settings(settings: Settings) -> list[object]:
+    """Return the settings that can change an answer, their paths absolute."""
+    return [getattr(settings, name) for name in _SETTINGS]
+
+
+def working_directory(environ: Mapping[str, str]) -> str:
+    """Return the working directory where a variable's value is relative to it, else an empty text."""
+    entries = environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [path for name, value in key_environ(environ).items() for path in _paths(name, value)]
+    if any(path and not path.startswith((os.sep, "~")) and "://" not in path for path in (*entries, *paths)):
+        return os.getcwd()  # noqa: PTH109 - not on the warm path
+    return ""
+
+
+def _paths(name: str, value: str, *, texts: bool = False) -> Iterator[str]:
+    """Yield the paths that a variable of uv or pip names; with `texts`, those of files whose text decides something."""
+    if not name.startswith(_TOOL_PREFIXES):
+        return
+    from venvkit.settings.tooloptions import tool_option
+
+    option = tool_option(name)
+    is_index = name.endswith(_INDEXES) and name != "PIP_NO_INDEX"
+    if option is None or not (option.text if texts else option.path or is_index):
+        return
+    separator = " " if is_index else option.separator
+    for part in [value] if separator is None else value.split(separator):
+        if part.strip():
+            # An index may have a name: NAME=ADDRESS.
+            yield part.strip().rpartition("=")[2] if is_index else part.strip()
+
+
+def _has_effect(name: str) -> bool:
+    if name.startswith(_TOOL_PREFIXES):
+        from venvkit.settings.tooloptions import tool_option
+
+        option = tool_option(name)
+        return not name.upper().endswith(_CREDENTIAL_SUFFIXES) and (option is None or option.key)
+    if name in _NAMES:
+        return True
+    return name.startswith(_PREFIXES) and name not in _WITHOUT_EFFECT

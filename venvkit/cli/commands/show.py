@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvkit.cli.options.request import json_option, request_options
+from venvkit.cli.options.request import RequestCommand, json_option, request_options
 from venvkit.cli.options.select import select, select_one, store
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.show import Sight
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@click.command("show")
+@click.command("show", cls=RequestCommand)
 @click.argument("model")
 @request_options
 @json_option

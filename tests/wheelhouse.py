@@ -36,7 +36,7 @@ class Wheelhouse:
         version: str,
         *,
         requires: Iterable[str] = (),
-        files: Mapping[str, str] | None = None,
+        files: Mapping[str, str | bytes] | None = None,
         extras: Iterable[str] = (),
         scripts: Mapping[str, str] | None = None,
         tag: str = "py3-none-any",
@@ -45,7 +45,9 @@ class Wheelhouse:
         """Write a valid wheel; by default it has one module that knows its version."""
         self.path.mkdir(parents=True, exist_ok=True)
         escaped = name.replace("-", "_")
-        contents = dict(files) if files is not None else {f"{escaped}.py": f"__version__ = {version!r}\n"}
+        contents: dict[str, str | bytes] = (
+            dict(files) if files is not None else {f"{escaped}.py": f"__version__ = {version!r}\n"}
+        )
         info = f"{escaped}-{version}.dist-info"
         metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
         metadata += [f"Requires-Python: {requires_python}"] if requires_python else []
@@ -57,7 +59,8 @@ class Wheelhouse:
         if scripts:
             lines = "".join(f"{script} = {target}\n" for script, target in scripts.items())
             contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{lines}"
-        record = "".join(f"{path},{_digest(text.encode())},{len(text.encode())}\n" for path, text in contents.items())
+        encoded = {path: text.encode() if isinstance(text, str) else text for path, text in contents.items()}
+        record = "".join(f"{path},{_digest(content)},{len(content)}\n" for path, content in encoded.items())
         contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
         wheel = self.path / f"{escaped}-{version}-{tag}.whl"
         with zipfile.ZipFile(wheel, "w") as archive:

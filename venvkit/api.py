@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
 from venvkit.launch.handle import Environment
-from venvkit.launch.warm import moment, question, read_entry, recall, remember, still_true
+from venvkit.launch.warm import moment, question, recall, remember, still_true
 from venvkit.settings import load_settings
 from venvkit.spec.options import read_choices
 

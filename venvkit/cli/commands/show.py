@@ -13,9 +13,9 @@ from venvkit.cli.options.select import select, select_one, store
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.show import Sight
 from venvkit.errors import UsageError
+from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
-from venvkit.launch.warm import read_entry
 from venvkit.settings import load_settings
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry

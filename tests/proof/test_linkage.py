@@ -1,0 +1,154 @@
+"""Linkage over real shared objects, compiled on the spot and installed from wheels."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.wheelhouse import Wheelhouse
+from venvkit.host.distribution import Distribution, scan
+from venvkit.proof.linkage import Linkage, Suspect, is_supported
+
+_CC = shutil.which("cc") or shutil.which("gcc")
+pytestmark = [
+    pytest.mark.skipif(not is_supported(), reason="linkage is proved on Linux with glibc alone"),
+    pytest.mark.skipif(_CC is None, reason="there is no C compiler"),
+]
+_BASE = "int base_add(int a, int b) { return a + b; }\n"
+_EXTENSION = """
+#include <Python.h>
+{declaration}
+static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "_ext", NULL, -1, NULL}};
+PyMODINIT_FUNC PyInit__ext(void) {{ {call} return PyModule_Create(&module); }}
+"""
+
+
+class Compiler:
+    """Compiles objects and puts each into a distribution that is unpacked below `site`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.site = folder / "site"
+        self.site.mkdir(parents=True)
+
+    def library(self, source: str, name: str = "libbase.so", *flags: str) -> Path:
+        return self._compile(name, source, "-Wl,-soname," + name, *flags)
+
+    def extension(self, needs: Path | None, *flags: str, call: str = "base_add(1, 2);") -> Path:
+        source = _EXTENSION.format(declaration="int base_add(int, int);", call=call if needs else "")
+        linked = [f"-L{needs.parent}", f"-l:{needs.name}"] if needs else []
+        include = f"-I{sysconfig.get_path('include')}"
+        return self._compile("_ext.so", source, include, *linked, *flags)
+
+    def distribution(self, name: str, version: str, **files: Path) -> None:
+        house = Wheelhouse(self.folder / "wheels")
+        contents = {f"{name}/{path.name}": path.read_bytes() for path in files.values()} | {f"{name}/__init__.py": b""}
+        wheel = house.add(name, version, files=contents, tag="cp311-cp311-linux_x86_64")
+        shutil.unpack_archive(wheel, self.site, "zip")
+
+    def suspects(self, *new: str) -> tuple[Suspect, ...]:
+        return self.linkage().suspects(new)
+
+    def linkage(self) -> Linkage:
+        return Linkage(self.view(), sys.executable)
+
+    def view(self) -> tuple[Distribution, ...]:
+        return scan([str(self.site)])[0]
+
+    def _compile(self, name: str, source: str, *flags: str) -> Path:
+        folder = self.folder / f"{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
+        (folder / "x.c").write_text(source)
+        assert _CC is not None
+        command = [_CC, "-shared", "-fPIC", "-o", name, "x.c", *flags]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return folder / name
+
+
+@pytest.fixture
+def compiler(tmp_path: Path) -> Compiler:
+    return Compiler(tmp_path)
+
+
+def test_a_fitting_pair_has_no_suspect_and_is_tied(compiler: Compiler) -> None:
+    base = compiler.library(_BASE)
+    compiler.distribution("base", "1.0", lib=base)
+    compiler.distribution("user", "1.0", ext=compiler.extension(base))
+    assert compiler.suspects("base", "user") == ()
+    assert compiler.linkage().ties() == {"user": frozenset({"base"})}
+
+
+def test_another_build_of_the_library_misses_exactly_the_symbol_that_it_lost(compiler: Compiler) -> None:
+    extension = compiler.extension(compiler.library(_BASE))
+    compiler.distribution("base", "2.0", lib=compiler.library("int base_other(void) { return 1; }\n"))
+    compiler.distribution("user", "1.0", ext=extension)
+    expected = Suspect("user==1.0", "user/_ext.so", (), ("base_add",), 1, ("base==2.0",))
+    assert compiler.suspects("base") == (expected,)
+    assert compiler.suspects("user") == (expected,)
+
+
+def test_a_tie_with_nothing_new_is_not_looked_at(compiler: Compiler) -> None:
+    extension = compiler.extension(compiler.library(_BASE))
+    compiler.distribution("base", "2.0", lib=compiler.library("int base_other(void) { return 1; }\n"))
+    compiler.distribution("user", "1.0", ext=extension)
+    compiler.distribution("alone", "1.0", ext=compiler.extension(None))
+    assert compiler.suspects() == ()
+    assert compiler.suspects("alone") == ()
+
+
+def test_a_library_that_is_nowhere_is_named(compiler: Compiler) -> None:
+    base = compiler.library(_BASE)
+    gone = compiler.library("int gone(void) { return 1; }\n", "libgone_cuda.so")
+    linked = compiler.extension(base, f"-L{gone.parent}", "-Wl,--no-as-needed", "-lgone_cuda")
+    compiler.distribution("base", "1.0", lib=base)
+    compiler.distribution("user", "1.0", ext=linked)
+    (suspect,) = compiler.suspects("user")
+    assert (suspect.libraries, suspect.symbols) == (("libgone_cuda.so",), ())
+    assert compiler.linkage().missing_from_system(["user"]) == {"libgone_cuda.so": ("user==1.0",)}
+
+
+def test_the_driver_is_never_missed(compiler: Compiler) -> None:
+    base = compiler.library(_BASE)
+    driver = compiler.library("int cuInit(void) { return 1; }\n", "libcuda.so.1")
+    extension = compiler.extension(
+        base, f"-L{driver.parent}", "-l:libcuda.so.1", call="int cuInit(void); base_add(cuInit(), 1);"
+    )
+    compiler.distribution("base", "1.0", lib=base)
+    compiler.distribution("user", "1.0", ext=extension)
+    assert compiler.suspects("user") == ()
+    assert compiler.linkage().missing_from_system(["user"]) == {}
+
+
+def test_a_private_copy_beside_the_object_is_no_tie(compiler: Compiler) -> None:
+    """An rpath of `$ORIGIN` leads to the distribution's own library, whoever else has one of that name."""
+    base = compiler.library(_BASE)
+    extension = compiler.extension(base, "-Wl,-rpath,$ORIGIN")
+    compiler.distribution("base", "2.0", lib=compiler.library("int base_other(void) { return 1; }\n"))
+    compiler.distribution("user", "1.0", ext=extension, lib=base)
+    assert compiler.linkage().ties() == {}
+    assert compiler.suspects("base", "user") == ()
+
+
+def test_another_version_of_a_symbol_does_not_do(compiler: Compiler) -> None:
+    script = compiler.folder / "map"
+    script.write_text("BASE_1 { base_add; };\n")
+    extension = compiler.extension(compiler.library(_BASE, "libbase.so", f"-Wl,--version-script={script}"))
+    script.write_text("BASE_2 { base_add; };\n")
+    compiler.distribution("base", "2.0", lib=compiler.library(_BASE, "libbase.so", f"-Wl,--version-script={script}"))
+    compiler.distribution("user", "1.0", ext=extension)
+    (suspect,) = compiler.suspects("base")
+    assert suspect.symbols == ("base_add@BASE_1",)
+
+
+def test_a_damaged_object_is_left_alone(compiler: Compiler) -> None:
+    base = compiler.library(_BASE)
+    compiler.distribution("base", "1.0", lib=base)
+    compiler.distribution("user", "1.0", ext=compiler.extension(base))
+    (compiler.site / "user" / "_ext.so").write_bytes(b"\x7fELF" + b"\xff" * 200)
+    assert compiler.suspects("user") == ()

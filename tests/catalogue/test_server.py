@@ -24,8 +24,9 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from tests.catalogue.hosts import get_catalogue
-from tests.catalogue.server_standin import Reply, StandIn
+from tests.catalogue.server_standin import StandIn
 from tests.catalogue.shelves import put, spec
+from tests.servers import Reply
 from venvkit.catalogue.endpoint import parse_endpoint, proxy_for
 from venvkit.catalogue.find import Asked, find_model
 from venvkit.catalogue.server import TYPES, Server
@@ -810,7 +811,7 @@ def test_a_certificate_is_checked_and_can_be_trusted(standin: StandIn, tmp_path:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     standin.server.socket = context.wrap_socket(standin.server.socket, server_side=True)
-    standin.scheme = "https"
+    standin.context = context
     error = refused(ask(standin.url).all)
     assert error.code == "server-unreachable"
     assert "CERTIFICATE_VERIFY_FAILED" in error.message

@@ -183,7 +183,7 @@ class Asked:
     authorization: str
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Scripted:
     """A server that answers each path as `replies` says, and 404 elsewhere. It listens inside a `with` block.
 

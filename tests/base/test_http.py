@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers import Authority, Reply, Scripted
-from venvkit.base.http import Answer, Client, HttpError, Limits, Network, environment_proxies
+from venvkit.base.http import Answer, Client, HttpError, Limits
+from venvkit.base.network import Network, environment_proxies
 
 HERE = Limits(seconds=1.0, size=1_000_000)
 ME = {"Authorization": "Bearer a-secret-of-mine"}
@@ -198,7 +199,7 @@ def test_redirects_are_followed_to_a_bound(server: Scripted) -> None:
 
 
 def test_credentials_stay_with_their_origin(server: Scripted) -> None:
-    with Scripted({"/": Reply(body=b"there")}) as other:
+    with Scripted(replies={"/": Reply(body=b"there")}) as other:
         there = other.url.replace("//", "//you:are@")
         server.replies |= {
             "/away": Reply(302, headers={"Location": f"{there}/a"}),
@@ -233,7 +234,7 @@ def test_nothing_leads_from_https_to_http(server: Scripted, tmp_path: Path) -> N
         pytest.skip("no openssl to make certificates with")
     authority = Authority(tmp_path / "authority").make()
     network = Network(authorities=(str(authority.bundle),))
-    with Scripted({"/": Reply(302, headers={"Location": server.url})}, context=authority.context()) as secure:
+    with Scripted(replies={"/": Reply(302, headers={"Location": server.url})}, context=authority.context()) as secure:
         assert fault(secure.url).kind == "unreachable"
         assert "without encryption" in str(fault(secure.url, network=network))
         assert server.asked == []

@@ -44,7 +44,7 @@ class StandIn(Scripted):
         second_hub: Names of models that it lists, but has no page for.
     """
 
-    folder: Path = Path()
+    folder: Path
     key: str = ""
     not_ready: int = 0
     workers: bool = True

@@ -24,15 +24,8 @@ from packaging.version import Version
 
 from venvkit.base import cachefile
 from venvkit.base.digest import digest
-from venvkit.base.http import (
-    Client,
-    HttpError,
-    Limits,
-    Network,
-    authority_files,
-    environment_proxies,
-    split_no_proxy,
-)
+from venvkit.base.http import Client, HttpError, Limits
+from venvkit.base.network import Network, authority_files, environment_proxies, split_no_proxy
 from venvkit.errors import CancelledError
 from venvkit.host.metadata import egg_requires, parse_headers
 from venvkit.spec.configuration.uv import in_force, read_uv_config, trusted_bundle

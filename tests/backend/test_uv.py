@@ -198,7 +198,7 @@ def wheel_file(index: HttpIndex, name: str) -> LockedFile:
 def test_metadata_of_a_remote_wheel(tmp_path: Path, wheelhouse: Wheelhouse, index: HttpIndex) -> None:
     wheel = wheelhouse.add("tool", "1.0", requires=["base>=2"], extras=["x"])
     file = wheel_file(index, wheel.name)
-    reader = MetadataReader(tmp_path / "kept", Sources(index_url=index.url))
+    reader = MetadataReader(tmp_path / "kept", Sources.said("spec", index_url=index.url))
     assert reader.read([file])[file] == (("base>=2",), ("x",))
     assert index.requests == [f"/files/{wheel.name}.metadata"]
     assert reader.read([file])[file] == (("base>=2",), ("x",))
@@ -338,8 +338,8 @@ def test_what_a_failure_means(tmp_path: Path) -> None:
 
 def test_the_operators_own_uv_settings_stay_in_force(tmp_path: Path) -> None:
     uv = Uv(UV, "0", Runner(), {**os.environ, "UV_INDEX": "https://op/simple", "VIRTUAL_ENV": "/elsewhere"})
-    env = uv._child_environ(Sources(extra_index_urls=("https://spec/simple",)), ())
+    env = uv._child_environ(Sources.said("spec", extra_index_urls=("https://spec/simple",)), ())
     assert env["UV_INDEX"] == "https://spec/simple https://op/simple"
     assert "VIRTUAL_ENV" not in env
-    replaced = uv._child_environ(Sources(index_url="https://only/simple"), ())
+    replaced = uv._child_environ(Sources.said("spec", index_url="https://only/simple"), ())
     assert (replaced["UV_DEFAULT_INDEX"], replaced["UV_INDEX"]) == ("https://only/simple", "")

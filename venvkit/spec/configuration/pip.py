@@ -194,8 +194,10 @@ def _formats(options: Mapping[str, tuple[str, str]]) -> Iterator[Statement]:
     """Yield what `no-binary` and `only-binary` say, which exclude one another: the later one wins, as in pip."""
     found: dict[str, Statement] = {}
     for name, (text, where) in options.items():
-        kind: Kind | None = {"no-binary": "no-binary", "only-binary": "only-binary"}.get(name)  # type: ignore[assignment]
-        for one in format_statements(kind, text.replace(":none:", ""), "pip", where) if kind else ():
+        if name not in ("no-binary", "only-binary"):
+            continue
+        kind: Kind = "no-binary" if name == "no-binary" else "only-binary"
+        for one in format_statements(kind, text.replace(":none:", ""), "pip", where):
             if one.value == ":all:":
                 found.clear()
             found[one.value] = one
@@ -216,12 +218,9 @@ def _parse(file: str) -> configparser.RawConfigParser:
         parser.read_string(content.decode(locale.getpreferredencoding(False)), source=file)
     except UnicodeDecodeError as error:
         raise _malformed(file, content.count(b"\n", 0, error.start) + 1, f"{error.encoding} text") from error
-    except configparser.ParsingError as error:
-        # MissingSectionHeaderError is one, too, and has a line of its own instead of a list.
-        line = error.errors[0][0] if error.errors else getattr(error, "lineno", 1)
-        raise _malformed(file, line, "`[section]` or, below one, `key = value`") from error
-    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
-        raise _malformed(file, error.lineno or 1, "a section or key that is there once") from error
+    except configparser.Error as error:
+        line = getattr(error, "lineno", None) or getattr(error, "errors", [(1, "")])[0][0]
+        raise _malformed(file, line, "`[section]`, or below one `key = value`, each only once") from error
     return parser
 
 

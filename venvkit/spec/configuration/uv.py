@@ -44,8 +44,8 @@ _VARIABLES: tuple[tuple[str, Kind, str | None], ...] = (
     ("SSL_CERT_FILE", "cert", None),
     ("SSL_CERT_DIR", "cert", None),
 )
-# Variables that become part of the request. `uv pip` itself reads the first three. The others are for `uv sync`, and hold
-# here as well, since whoever sets them means every install.
+# Variables that become part of the request. `uv pip` itself reads the first three. The others are for `uv sync`, and
+# hold here as well, since whoever sets them means every install.
 _BOUNDS: tuple[tuple[str, BoundKind], ...] = (
     ("UV_CONSTRAINT", "constraint"),
     ("UV_OVERRIDE", "override"),

@@ -17,10 +17,10 @@ from venvkit.base.mask import mask
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.paths import absolute_path
 from venvkit.spec.configuration.statements import By, Kind, Statement
-from venvkit.spec.levers import ListField, parse_lever
+from venvkit.spec.levers import parse_lever
 
 BoundKind = Literal["constraint", "override", "exclude"]
-_FIELDS: dict[BoundKind, ListField] = {"constraint": "constraints", "override": "overrides", "exclude": "excludes"}
+_FIELDS: dict[BoundKind, str] = {"constraint": "constraints", "override": "overrides", "exclude": "excludes"}
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _CONTINUED = re.compile(r"\\\r?\n")
 _HASH = re.compile(r"\s--hash[= ]\S+")

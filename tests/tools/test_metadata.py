@@ -38,7 +38,7 @@ def wheel_file(index: HttpIndex, name: str) -> LockedFile:
 def test_metadata_of_a_remote_wheel(tmp_path: Path, wheelhouse: Wheelhouse, index: HttpIndex) -> None:
     wheel = wheelhouse.add("tool", "1.0", requires=["base>=2"], extras=["x"])
     file = wheel_file(index, wheel.name)
-    reader = MetadataReader(tmp_path / "kept", Sources(index_url=index.url))
+    reader = MetadataReader(tmp_path / "kept", Sources.said("spec", index_url=index.url))
     assert reader.read([file])[file] == (("base>=2",), ("x",))
     assert index.requests == [f"/files/{wheel.name}.metadata"]
     assert reader.read([file])[file] == (("base>=2",), ("x",))

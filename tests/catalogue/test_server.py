@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from tests.catalogue.hosts import get_catalogue
 from tests.catalogue.server_standin import StandIn
@@ -249,11 +250,12 @@ BROKEN: Mapping[str, tuple[Reply, str, str]] = {
 def test_what_is_no_answer_is_a_clear_error(standin: StandIn, case: str) -> None:
     reply, code, part = BROKEN[case]
     standin.replies[f"{API}/embedding"] = reply
-    limits = Limits(seconds=1.0 if "within 1 s" in part else 60.0, size=1_000_000, redirects=0)
+    limits = replace(LIMITS, size=1_000_000)
+    environ = {"VENVKIT_TIMEOUT": "1"} if "within 1 s" in part else {}
     page = f"{standin.url}{API}/embedding"
     works = {
-        page: lambda: ask(standin.url, limits=limits).named("a"),
-        f"{page}?detailed=true": ask(standin.url, limits=limits).all,
+        page: lambda: ask(standin.url, limits=limits, **environ).named("a"),
+        f"{page}?detailed=true": ask(standin.url, limits=limits, **environ).all,
     }
     for where, work in works.items():
         error = refused(work)

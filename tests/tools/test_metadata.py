@@ -23,7 +23,7 @@ from tests.hosts import Host
 from tests.servers import Reply, Scripted
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import plan_env
-from venvkit.errors import CancelledError
+from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Event, Warned
 from venvkit.spec.request import Sources
 from venvkit.tools.metadata import MetadataReader
@@ -138,6 +138,15 @@ sdist = { url = "https://x/d.tar.gz", size = 7 }
     assert (first.name, first.kind, first.size, first.sha256) == ("a-b", "wheel", 5, "00")
     assert (second.kind, second.url, second.version) == ("checkout", "git+https://x/c.git@abc", "")
     assert (third.kind, third.size) == ("sdist", 7)
+
+
+@pytest.mark.parametrize(
+    "lock", ["[", 'packages = [{ name = "a" }]', 'packages = [{ name = "a", wheels = [{ size = "x" }] }]']
+)
+def test_a_lock_of_another_form_is_told(lock: str) -> None:
+    with pytest.raises(VenvkitError) as caught:
+        read_pylock(lock)
+    assert caught.value.code == "uv-answer"
 
 
 # -- answers that are none, and answers without an end ---------------------------------------------------------------

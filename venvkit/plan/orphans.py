@@ -1,6 +1,6 @@
 """The requirements of a host's own distributions, read once, and which of them a view breaks.
 
-A server plans many models over one host of a thousand distributions; each plan needs all of this and changes none of it.
+A server plans many models over one host of a thousand distributions; each plan reads all of this and changes nothing.
 """
 
 from __future__ import annotations

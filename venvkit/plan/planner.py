@@ -163,7 +163,7 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
 
 
 def _held(search: Search, answer: Answer, chosen: set[NormalizedName]) -> tuple[Held, ...]:
-    """Return the bounds that decided something: upper limits on names that the plan puts in front of the host's copy."""
+    """Return the bounds that decided something: upper limits on names that the plan installs."""
     if not chosen:
         return ()
     broken = {(item.distribution, item.requirement) for item in answer.orphans}

@@ -43,9 +43,8 @@ def repair(problem: Problem, now: Decisions, bounds: Iterable[Bound], view: View
         if name not in repairs or (bound.binary and name not in rebuilt):
             repairs[name] = order({*repairs.get(name, ()), bound})
             rebuilt |= {name} if bound.binary else set()
-    if (repairs, rebuilt) == (dict(now.repairs), now.rebuilt):
-        return None
-    return replace(now, repairs=repairs, rebuilt=frozenset(rebuilt))
+    wanted = replace(now, repairs=repairs, rebuilt=frozenset(rebuilt))
+    return wanted if wanted != now else None
 
 
 def _is_binary(problem: Problem, item: Violation) -> bool:

@@ -17,12 +17,13 @@ import msgspec
 from venvkit.base.process import Runner
 from venvkit.errors import UsageError, VenvkitError
 from venvkit.events import Observer
+from venvkit.formats.entry import read_entry
+from venvkit.formats.receipt import RECEIPT
 from venvkit.launch.handle import Environment
-from venvkit.launch.warm import read_entry
 from venvkit.proof.check import changed_distributions
 from venvkit.spec.model import ModelSpec
 from venvkit.store.disk.space import near_cache
-from venvkit.store.layout import RECEIPT, Layout
+from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry
 from venvkit.tools.uv.client import failure, find_uv
 

@@ -15,7 +15,7 @@ from venvkit.spec.configuration.sources import Sources, stated_sources, unique
 from venvkit.spec.language.nodes import Node
 from venvkit.spec.language.requirement import Line
 from venvkit.spec.language.requires import required_name
-from venvkit.spec.levers import Levers, ListField, parse_lever
+from venvkit.spec.levers import Levers, parse_lever
 from venvkit.spec.request import spec_engines
 
 # Any index will do: it is only asked whether a release is there.
@@ -98,7 +98,7 @@ def _stated(subject: Subject, pip: Sources) -> Sources:
     return replace(found, index_strategy=_STRATEGY)
 
 
-def _always(field: ListField, entries: tuple[str, ...]) -> tuple[str, ...]:
+def _always(field: str, entries: tuple[str, ...]) -> tuple[str, ...]:
     """Return the entries of a lever that hold without a condition."""
     parsed = (parse_lever(field, entry, place="") for entry in entries)
     return tuple(value for value, marker in parsed if marker is None)

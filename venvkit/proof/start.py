@@ -10,6 +10,7 @@ from pathlib import Path
 from venvkit.base.background import Beside
 from venvkit.base.process import Runner
 from venvkit.errors import ProofError
+from venvkit.formats.pointer import POINTER
 from venvkit.host.contents import import_names
 from venvkit.host.distribution import Distribution, scan
 from venvkit.plan.ground import ground_of, orphans
@@ -17,7 +18,6 @@ from venvkit.plan.members import members
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan, Violation
 from venvkit.plan.view import Rules, View, closure, overlay
-from venvkit.store.env.child import POINTER
 
 # Finds without importing: for each name, where a top-level module would come from.
 _FIND = """\

@@ -60,6 +60,7 @@ class Choice(Struct, frozen=True):
         find_links: Directories or pages of wheels.
         index_strategy: How several indexes are combined.
         levers: How the request is to be solved.
+        defaults: Levers of the settings: what spec, engine data or caller say of the same wins.
     """
 
     engine: str | None = None
@@ -71,6 +72,7 @@ class Choice(Struct, frozen=True):
     find_links: tuple[str, ...] = ()
     index_strategy: str | None = None
     levers: Levers = Levers()
+    defaults: Levers = Levers()
 
 
 def build_request(
@@ -108,7 +110,8 @@ def build_request(
     caller = merged(expansion.lines(choice.packages, "caller packages"))
     rules, levers = expansion.rules(spec.name, name, merged(base.values(), caller.values()).values())
     base_levers = engine.levers if engine else Levers()
-    own = base_levers.merged(levers).merged(spec.levers).merged(choice.levers).applied(expansion.context)
+    said = choice.defaults.merged(base_levers).merged(levers).merged(spec.levers).merged(choice.levers)
+    own = said.applied(expansion.context)
     # What the caller asks for by name is not excluded by anybody else.
     own = replace(own, excludes=tuple(one for one in own.excludes if one not in caller))
     chosen = merged(base.values(), rules, caller.values())

@@ -6,32 +6,20 @@ import contextlib
 import os
 import re
 import threading
-import time
 from collections.abc import Iterable, Iterator
-from importlib.util import cache_from_source
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.utils import canonicalize_name
 
 from venvkit.base import crash
 from venvkit.base.files import remove_tree
 from venvkit.base.process import Runner
-from venvkit.base.version import __version__
 from venvkit.events import Observer, PhaseStarted, Warned
-from venvkit.formats.receipt import (
-    SCHEMA,
-    Receipt,
-    binary_digest,
-    installed_size,
-    listing_digest,
-    pyvenv_digest,
-    write_receipt,
-)
+from venvkit.formats.receipt import RECEIPT, Conflict, Receipt, write_receipt
 from venvkit.host.distribution import Distribution
 from venvkit.proof.integrity import intact
-from venvkit.proof.ownership import Conflict, find_conflicts
+from venvkit.proof.ownership import find_conflicts
 from venvkit.proof.start import (
     Finder,
     expected_names,
@@ -40,16 +28,16 @@ from venvkit.proof.start import (
     verify_imports,
     verify_origins,
 )
-from venvkit.store.collect.environment import wanted_environments
 from venvkit.store.disk.space import check_space
 from venvkit.store.env.assembly import Assembly
-from venvkit.store.env.child import HOOK, hook_source, write_hook
+from venvkit.store.env.child import hook_source, write_hook
 from venvkit.store.env.launchers import write_launchers
-from venvkit.store.env.libraries import library_folders
 from venvkit.store.env.recipe import Recipe
-from venvkit.store.layout import KEY_LENGTH, RECEIPT, Layout
+from venvkit.store.env.seal import claims, compile_hook, installed_size, receipt_of, repaired_roots
+from venvkit.store.layout import KEY_LENGTH, Layout
 from venvkit.store.lock.flock import HeldLock, hold, hold_any
 from venvkit.store.lock.lease import Lease, exclusive
+from venvkit.store.look.shells import wanted_environments
 
 
 class Obtained(Struct, frozen=True):
@@ -154,23 +142,12 @@ class Builder(Struct, frozen=True):
         if finder is not None:
             verify_origins(owners, finder.origins(), str(place))
         verify_imports(python, recipe.imports, runner)
-        _compile_hook(site_packages)
+        compile_hook(site_packages)
         crash.at("build-verified")
         self.observer(PhaseStarted("seal", place.name))
-        receipt = replace(_receipt(place, site_packages, recipe, self.uv_version), conflicts=conflicts, size=size)
+        receipt = replace(receipt_of(place, site_packages, recipe, self.uv_version), conflicts=conflicts, size=size)
         write_receipt(receipt)
         return receipt
-
-
-def _compile_hook(site_packages: Path) -> None:
-    """Byte-code of a single-file module would otherwise make this entry later, and look like an edit."""
-    source = str(site_packages / f"{HOOK}.py")
-    if os.path.exists(cache_from_source(source)):  # noqa: PTH110 - a child that was asked has made it
-        return
-    import py_compile
-
-    (site_packages / "__pycache__").mkdir(exist_ok=True)
-    py_compile.compile(source, doraise=False, quiet=1)
 
 
 def find_sealed(layout: Layout, key: str) -> Receipt | None:
@@ -207,16 +184,6 @@ def _next_number(layout: Layout, key: str) -> int:
     return max(_numbers(layout, key), default=0) + 1
 
 
-def claims(recipe: Recipe) -> tuple[tuple[str, str], ...]:
-    """Return what the request asks of the view, without what is optional and absent."""
-    return recipe.problem.claims({item.requirement for item in recipe.plan.absent})
-
-
-def repaired_roots(recipe: Recipe) -> tuple[tuple[str, str], ...]:
-    """Return the requirements that the planner added so that host distributions stay whole."""
-    return tuple((f"kept whole: {item.name}=={item.host_version}", str(item.name)) for item in recipe.plan.repaired)
-
-
 def _write_view(site_packages: Path, recipe: Recipe, lease: Path) -> None:
     site_dirs: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
@@ -240,37 +207,3 @@ def _conflicts(recipe: Recipe, installed: Iterable[Distribution]) -> tuple[Confl
     host = recipe.host.distributions if recipe.host is not None else ()
     wanted = {item.name for item in recipe.plan.install if len(item.reason) == 1}
     return find_conflicts(own, [item for item in host if item.name not in replaced], wanted)
-
-
-def _receipt(place: Path, site_packages: Path, recipe: Recipe, uv_version: str) -> Receipt:
-    host = recipe.host
-    bins = [str(place / "bin"), *([host.interpreter.scripts] if host else [])]
-    return Receipt(
-        schema=SCHEMA,
-        id=place.name,
-        key=recipe.key,
-        path=str(place),
-        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        venvkit=__version__,
-        uv=uv_version,
-        model=recipe.model,
-        engine=recipe.engine,
-        interpreter=recipe.interpreter.version,
-        implementation=recipe.interpreter.implementation,
-        base_python=recipe.interpreter.base_python,
-        host_python=host.interpreter.python if host else "",
-        host_dirs=host.interpreter.site_dirs if host else (),
-        scripts=tuple(bins),
-        libraries=library_folders(site_packages, host.interpreter.site_dirs if host else ()),
-        site_packages=str(site_packages),
-        roots=claims(recipe),
-        repaired_roots=repaired_roots(recipe),
-        overrides=recipe.problem.overrides,
-        excludes=tuple(canonicalize_name(name) for name in recipe.problem.excludes),
-        relied=recipe.relied,
-        plan=recipe.plan,
-        listing=listing_digest(site_packages),
-        pyvenv=pyvenv_digest(place),
-        binary=binary_digest(place),
-        size=0,
-    )

@@ -6,20 +6,10 @@ sorts last: the child's own `.pth` lines come first, and so do its editable inst
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from pathlib import Path
 
-HOOK = "_venvkit_child"
-POINTER = "zzzz_venvkit.pth"
-# A process that started through a shell tells those that it starts through it which environment it has: when the shell
-# moves on meanwhile, its workers still get the environment of the process that they work for.
-PINNED = "_VENVKIT_SHELL"
-_POINTER_HEAD = (
-    f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
-    "site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else "
-)
-_POINTER_TAIL = ")\n"
+from venvkit.formats.pointer import HOOK, PINNED, POINTER
 
 # It must not fail and costs 1-2 ms at every start of every process: few lines, few imports.
 _TEMPLATE = '''\
@@ -125,20 +115,3 @@ def write_hook(site_packages: Path, source: str) -> None:
     """Put the hook and the line that imports it into an environment under construction."""
     (site_packages / f"{HOOK}.py").write_text(source, encoding="utf-8")
     (site_packages / POINTER).write_text(f"import {HOOK}\n", encoding="utf-8")
-
-
-def pointer_line(site_packages: Path) -> bytes:
-    """Return the content of a shell's `.pth`: it adds an environment's site-packages, hook and all."""
-    return f"{_POINTER_HEAD}{str(site_packages)!a}{_POINTER_TAIL}".encode()
-
-
-def pointed_to(pointer: bytes) -> str:
-    """Return the site-packages that a shell's `.pth` adds; empty when it is not one of ours."""
-    line = pointer.decode("ascii", "replace")
-    if not line.startswith(_POINTER_HEAD) or not line.endswith(_POINTER_TAIL):
-        return ""
-    try:
-        value = ast.literal_eval(line[len(_POINTER_HEAD) : -len(_POINTER_TAIL)])
-    except (ValueError, SyntaxError):
-        return ""
-    return value if isinstance(value, str) else ""

@@ -85,7 +85,7 @@ class UvResolver(Struct):
         """See `Resolver.describe`: one uv process for the pins that nothing is known of, then their metadata."""
         wanted = tuple(pins)
         for pin in wanted:
-            if pin not in self._known and (known := self.descriptions.get(pin)) is not None:
+            if pin not in self._known and (known := self.descriptions.get(pin, self.sources)) is not None:
                 self._known[pin] = known
         missing = [pin for pin in wanted if pin not in self._known]
         if missing:
@@ -130,7 +130,7 @@ class UvResolver(Struct):
                 sha256=file.sha256,
                 builds=file.kind != "wheel",
             )
-            self.descriptions.put(pin, self._known[pin])
+            self.descriptions.put(pin, self.sources, self._known[pin])
 
     def _tell_unread(self, pins: Sequence[str]) -> None:
         if pins:

@@ -109,7 +109,7 @@ class Starter:
                 raise MachineError(
                     f"the environment's interpreter did not answer within {self._runner.timeout:.0f} s of its start",
                     code="timeout",
-                    remedy="a start-up file (.pth, sitecustomize) of an installed package may hang; VENVKIT_TIMEOUT is the limit",
+                    remedy="a start-up file (.pth, sitecustomize) of an installed package may hang; exclude it",
                 )
             time.sleep(_POLL_S / 5)
         done = self._running.result()
@@ -203,9 +203,7 @@ def verify_start(
             )
 
 
-def _is_main(
-    name: str, owner: Distribution, owners: Mapping[str, Distribution], elsewhere: Collection[str]
-) -> bool:
+def _is_main(name: str, owner: Distribution, owners: Mapping[str, Distribution], elsewhere: Collection[str]) -> bool:
     """Tell whether a distribution cannot be used without a name: it bears it, or all of its names are elsewhere."""
     if name.lower().replace("_", "-") == owner.name:
         return True

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -38,7 +38,7 @@ for name in names:
 hook = sys.modules.get({HOOK!r})
 answer = {{
     "hook": getattr(hook, "__file__", None), "leased": getattr(hook, "lease", None) is not None,
-    "path": sys.path, "origins": found,
+    "origins": found,
 }}
 with os.fdopen(int(sys.argv[1]), "w") as out:
     json.dump(answer, out)
@@ -57,13 +57,11 @@ class Started(Struct, frozen=True):
     Args:
         hook: The file of the start-up hook that ran; None when none did.
         leased: The hook holds the environment's lease.
-        path: `sys.path`.
         origins: For each name that was asked for, the file or folder that an import would take; None for nothing.
     """
 
     hook: str | None
     leased: bool
-    path: tuple[str, ...]
     origins: dict[str, str | None]
 
 
@@ -156,7 +154,6 @@ def verify_start(
     *,
     site_packages: Path,
     prefix: Path,
-    host_dirs: Sequence[str],
     shadowed: Collection[str],
 ) -> None:
     """Compare what a started interpreter says with what the plan says.
@@ -164,12 +161,10 @@ def verify_start(
     Args:
         owners: The names that must come from the environment, see `expected_names`.
         prefix: The environment's folder.
-        host_dirs: The host's site directories; none of them may stand before the environment's.
         shadowed: Names of installed distributions that replace a host distribution.
 
     Raises:
-        ProofError: The hook did not run (`hook-missing`), a directory of the host stands in front (`path-order`), or
-            the child would import another copy (`shadow-hidden`).
+        ProofError: The hook did not run (`hook-missing`), or the child would import another copy (`shadow-hidden`).
     """
     if started.hook is None or Path(started.hook).parent != site_packages:
         raise ProofError(
@@ -177,14 +172,6 @@ def verify_start(
             code="hook-missing",
             where=started.hook or str(site_packages),
             remedy="an installed package replaces venvkit's start-up files; exclude it, or report it to its authors",
-        )
-    first = next((path for path in started.path if path == str(site_packages) or path in host_dirs), None)
-    if first != str(site_packages):
-        raise ProofError(
-            "a directory of the host stands before the environment's own on sys.path",
-            code="path-order",
-            where=first or str(site_packages),
-            remedy="a start-up file of an installed package reorders sys.path; exclude it",
         )
     elsewhere = {
         name: origin

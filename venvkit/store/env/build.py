@@ -159,7 +159,6 @@ class Builder(Struct, frozen=True):
             owners,
             site_packages=site_packages,
             prefix=place,
-            host_dirs=recipe.host.interpreter.site_dirs if recipe.host is not None else (),
             shadowed={item.name for item in recipe.plan.shadow},
         )
         prove_imports(place, recipe, self.runner)

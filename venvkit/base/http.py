@@ -203,9 +203,8 @@ class Client:
             if (proxy, verified) not in self._ways:
                 verify = self._verify() if verified else False
                 try:
-                    by = (
-                        httpx.Proxy(proxy, ssl_context=self._verify() if "https:" in proxy else None) if proxy else None
-                    )
+                    trust = self._verify() if proxy and proxy.startswith("https:") else None
+                    by = httpx.Proxy(proxy, ssl_context=trust) if proxy else None
                     self._ways[proxy, verified] = httpx.Client(verify=verify, proxy=by, trust_env=False)
                 except (ImportError, ValueError, httpx.InvalidURL) as error:
                     raise HttpError("proxy", f"this proxy cannot be used: {error}") from error

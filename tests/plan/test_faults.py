@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from venvkit.plan.families import Families, Pair
 from venvkit.plan.planner import make_plan
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.values import Plan
-
-assert sys.version_info >= (3, 10)
+from venvkit.spec.levers import Levers
 
 
 def root(line: str, **options: Any) -> Root:
@@ -103,3 +101,8 @@ def test_a_reason_says_what_was_read() -> None:
     index: Index = {"foo": {"2.0": ('qux; extra == "bar"',)}, "qux": {"1.0": ()}}
     made = plan(index, (member("foo", "1.0"), member("d", "1.0", "foo[bar]")), root("foo>=2"))
     assert not any("cannot be read" in link for item in made.install for link in item.reason)
+
+
+def test_the_later_speaker_overrides_the_earlier_one() -> None:
+    spoken = Levers(overrides=("foo==1", "bar==1")).merged(Levers(overrides=("Foo==2",)))
+    assert spoken.overrides == ("bar==1", "Foo==2")

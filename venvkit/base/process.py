@@ -90,7 +90,7 @@ class Runner(Struct, frozen=True):
             MachineError: The program is not there or cannot be run (`no-program`), or the deadline passed (`timeout`).
             CancelledError: The cancel event was set.
         """
-        self._check_cancel()
+        self.check_cancel()
         self.spawned.append(tuple(argv))
         started = time.monotonic()
         try:
@@ -116,7 +116,7 @@ class Runner(Struct, frozen=True):
             raise
         return Completed(tuple(argv), child.wait(), out, err, time.monotonic() - started)
 
-    def _check_cancel(self) -> None:
+    def check_cancel(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
             raise CancelledError(
                 "cancelled; nothing of the attempt is left, and what was downloaded is kept for the next"
@@ -147,7 +147,7 @@ class Runner(Struct, frozen=True):
                 # A grandchild may hold the pipes open after the child has ended: do not wait for it.
                 if ended and not ready:
                     break
-                self._check_cancel()
+                self.check_cancel()
                 if time.monotonic() > deadline:
                     raise MachineError(
                         f"{os.path.basename(str(child.args[0]))} did not finish in time",  # type: ignore[index]  # noqa: PTH119

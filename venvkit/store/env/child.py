@@ -88,7 +88,9 @@ take_lease()
 '''
 
 
-def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequence[str], lease: Path) -> str:
+def hook_source(
+    site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequence[str], lease: Path, hiding: str = ""
+) -> str:
     """Return the hook's source.
 
     Args:
@@ -96,13 +98,17 @@ def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequ
         plain_dirs: Host directories that are only on its path (PYTHONPATH, lines of `.pth` files).
         order: All of them, in the host's order; empty for an environment that does not see the host.
         lease: The environment's lease file.
+        hiding: Further code, see `hiding_source`; empty where nothing is hidden.
     """
-    return _TEMPLATE.format(
-        site_dirs=_literal(site_dirs),
-        plain_dirs=_literal(plain_dirs),
-        order=_literal(order),
-        lease=ascii(str(lease)),
-        pinned=PINNED,
+    return (
+        _TEMPLATE.format(
+            site_dirs=_literal(site_dirs),
+            plain_dirs=_literal(plain_dirs),
+            order=_literal(order),
+            lease=ascii(str(lease)),
+            pinned=PINNED,
+        )
+        + hiding
     )
 
 

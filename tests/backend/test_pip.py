@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from venvkit.tools.pip.failure import failure, lost_sources
 
 from tests.conftest import WriteSpec
 from tests.hosts import Host, tree_hashes
@@ -21,7 +22,6 @@ from venvkit.plan.resolver import Unsolvable
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.pip.client import Pip
-from venvkit.tools.pip.failure import failure, lost_sources
 from venvkit.tools.pip.resolver import PipFiles
 
 

@@ -10,10 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
-import httpx
 from msgspec.structs import replace
 
-from venvkit.base.http import open_client
 from venvkit.base.mask import mask
 from venvkit.base.process import Completed
 from venvkit.errors import SourceError
@@ -36,8 +34,7 @@ _USER = re.compile(r"(?<=://)[^/@\s]*@")
 # What no page of an index has (https://packaging.python.org/en/latest/specifications/simple-repository-api/).
 _WEB_PAGE = re.compile(r"<(?:form|input|script|iframe|button|img|style)\b|http-equiv=.?refresh", re.IGNORECASE)
 _FILE_LINK = re.compile(r"\.(?:whl|zip|egg|tar\.\w+|tgz)[\"'#?\s>]", re.IGNORECASE)
-_PAGE_BYTES = 1 << 18
-_PAGE_TIMEOUT_S = 10.0
+_PAGE_BYTES, _PAGE_S = 1 << 20, 10.0
 
 
 def listening(environ: Mapping[str, str]) -> dict[str, str]:
@@ -102,14 +99,20 @@ def lost_sources(done: Completed, log: str, sources: Sources, environ: Mapping[s
 
 def web_page(urls: Iterable[str], sources: Sources, environ: Mapping[str, str]) -> SourceError | None:
     """Ask for pages on which a tool found no files; return the error for the first one that is no page of an index."""
-    for url in dict.fromkeys(urls):
-        try:
-            with open_client(sources, environ, timeout=_PAGE_TIMEOUT_S) as client, client.stream("GET", url) as answer:
-                text = next(answer.iter_text(_PAGE_BYTES), "")
-        except (httpx.HTTPError, httpx.InvalidURL):
-            continue
-        if _WEB_PAGE.search(text) and not _FILE_LINK.search(text):
-            return no_index((mask(f"{url} answers with a web page, perhaps a login"),))
+    pages = tuple(dict.fromkeys(urls))
+    if not pages:
+        return None
+    from venvkit.base.http import Client, HttpError, Limits
+    from venvkit.tools.metadata import read_network
+
+    with Client(read_network(sources, environ), Limits(seconds=_PAGE_S, size=_PAGE_BYTES)) as client:
+        for url in pages:
+            try:
+                text = client.get(url, headers={"Accept": "text/html"}).content.decode("utf-8", "replace")
+            except HttpError:
+                continue
+            if _WEB_PAGE.search(text) and not _FILE_LINK.search(text):
+                return no_index((mask(f"{url} answers with a web page, perhaps a login"),))
     return None
 
 

@@ -55,9 +55,17 @@ def test_nothing_is_relied_upon_that_was_not_asked(ask, world):
     assert world.machine.asked == 0
 
 
-def test_a_later_requirement_replaces_an_earlier_one_of_its_name(ask):
-    request = ask("Foo_Bar<2", "x", "foo.bar>=3 ; has_cuda", "foo-bar[e]>=2 ; not has_cuda")
-    assert asked(request) == ["foo-bar[e]>=2", "x"]
+def test_lines_of_one_layer_are_joined_and_a_later_layer_replaces_them(ask):
+    lines = ("Foo_Bar[e]>=1", "x", "foo.bar>=3 ; has_cuda", "foo-bar<2 ; not has_cuda")
+    assert asked(ask(*lines)) == ["foo-bar[e]>=1,<2", "x"]
+    assert asked(ask(*lines, packages=("foo-bar[f]==5",))) == ["foo-bar[e,f]==5", "x"]
+
+
+def test_a_line_with_a_bound_is_not_lost_to_a_wish_of_its_layer(ask):
+    assert all(
+        asked(ask(*lines, host={"foo": "3.0"})) == ["foo<2"]
+        for lines in (("foo<2", "#system_foo#"), ("#system_foo#", "foo<2"))
+    )
 
 
 def test_conditional_variants_coexist(ask):

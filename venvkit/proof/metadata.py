@@ -7,11 +7,12 @@ from pathlib import Path
 
 from venvkit.errors import ProofError
 from venvkit.host.distribution import Distribution, scan
-from venvkit.plan.ground import ground_of, orphans
+from venvkit.plan.closure import closure
 from venvkit.plan.members import members
+from venvkit.plan.orphans import orphans, requirements_of
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan, Violation
-from venvkit.plan.view import Rules, View, closure, overlay
+from venvkit.plan.view import Rules, View, overlay
 
 
 def prove_view(installed: View, problem: Problem, roots: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
@@ -20,7 +21,7 @@ def prove_view(installed: View, problem: Problem, roots: Iterable[tuple[str, str
     view = overlay(problem.host, installed.values())
     return (
         *closure(view, roots, rules).violations,
-        *orphans(ground_of(problem.host, problem.environment, problem.families), view, rules),
+        *orphans(requirements_of(problem.host, problem.environment, problem.families), view, rules),
     )
 
 

@@ -116,8 +116,7 @@ def build_request(
     base_levers = engine.levers if engine else Levers()
     own = _bounds(stated)
     for layer in (choice.defaults, base_levers, levers, spec.levers, choice.levers):
-        own = own.merged(layer)
-    own = own.applied(expansion.context)
+        own = own.merged(layer.applied(expansion.context))
     # What the caller asks for by name is not excluded by anybody else.
     own = replace(own, excludes=tuple(one for one in own.excludes if one not in caller))
     chosen = merged(base.values(), rules, caller.values())

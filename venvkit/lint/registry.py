@@ -24,7 +24,7 @@ from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.language.requires import required_name
 from venvkit.spec.levers import Levers
 from venvkit.tools.requestfiles import RequestFiles
-from venvkit.tools.uv.client import Uv, failure
+from venvkit.tools.uv.client import Uv
 
 # Wheels for one version of Python alone are found under that one. The first has the most of them.
 _PYTHONS = ("3.12", "3.14", "3.13", "3.11", "3.10", "3.9", "3.8")
@@ -123,7 +123,7 @@ class Registry(Struct, frozen=True):
                 done, refusal = self.uv.ask(args, reachable)
             if done.status == 0:
                 return None
-            error = refusal or failure(done)
+            error = refusal or self.uv.failure(done)
             if isinstance(error, Unsolvable):
                 return error
             told = _plain("\n".join((error.message, *error.details)))

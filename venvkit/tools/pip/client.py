@@ -11,17 +11,18 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from venvkit.base.process import Completed, Runner
-from venvkit.errors import MachineError, SourceError, UsageError
+from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
 from venvkit.spec.configuration.pip import pip_environ
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
-from venvkit.tools.pip.failure import lost_sources
+from venvkit.tools.failure import failure
+from venvkit.tools.refusals import lost_sources
 from venvkit.tools.uv.client import MIRROR_MARK
 
 _UNKNOWN = ("overrides", "excludes", "sources", "exclude_newer", "torch_backend")
@@ -99,7 +100,11 @@ class Pip(Struct, frozen=True):
             )
             # pip passes over an index that does not answer, and says so in its log alone.
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        return done, lost_sources(text, sources)
+        return done, lost_sources(done, text, sources, self.environ)
+
+    def failure(self, done: Completed, names: Collection[str] = ()) -> VenvkitError:
+        """Return the error that a failed run means; `names` are the host's distributions."""
+        return failure("pip", done, logs=self.runner.logs, importable=names)
 
     def _child_environ(self, python: str, sources: Sources) -> dict[str, str]:
         found = pip_environ(self.environ, prefix=str(Path(python).parent.parent), cert=sources.cert)

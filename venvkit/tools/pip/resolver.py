@@ -18,8 +18,8 @@ from venvkit.plan.values import Description, Pin, Question
 from venvkit.spec.language.requires import parse_requires
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
+from venvkit.tools.failure import warnings
 from venvkit.tools.pip.client import Pip
-from venvkit.tools.pip.failure import failure
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.uv.mirror import Mirrors
 
@@ -67,6 +67,7 @@ class PipResolver(Struct):
         sources: Indexes, find-links and their options.
         levers: Which distributions may not be built.
         lost: The failure of the last optional index that could not be reached.
+        notices: Warnings of pip, each with the pin (`name==version`) it is about.
     """
 
     pip: Pip
@@ -76,6 +77,7 @@ class PipResolver(Struct):
     levers: Levers
     observer: Observer = ignore
     lost: SourceError | None = None
+    notices: list[tuple[str, Warned]] = field(default_factory=list)
     _known: dict[Pin, Description] = field(default_factory=dict)
     _warned: set[str] = field(default_factory=set)
 
@@ -93,7 +95,8 @@ class PipResolver(Struct):
                 self.lost = error
                 self._warn(url)
             if done.status != 0:
-                raise failure(done)
+                raise self.pip.failure(done, {str(item.name) for item in self.snapshot.distributions})
+            self.notices += warnings("pip", done.stderr)
             found = msgspec.json.decode(report.read_bytes(), type=_Report)
         asked = {parsed.name: parsed.url for line in question.requirements if (parsed := parse_requires(line))}
         urls = {canonicalize_name(name): url for name, url in asked.items()}

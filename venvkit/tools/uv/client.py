@@ -13,17 +13,18 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from venvkit.base.process import Completed, Runner
-from venvkit.errors import MachineError, SourceError, UsageError
+from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
+from venvkit.host.snapshot import HostSnapshot
 from venvkit.spec.configuration.paths import tool_environ
 from venvkit.spec.configuration.uv import check_uv_config, read_uv_config, trusted_bundle
 from venvkit.spec.request import Sources
+from venvkit.tools.failure import failure
 from venvkit.tools.refusals import heard, listening
 from venvkit.tools.requestfiles import tied_packages
 from venvkit.tools.scratch import scratch_folder
-from venvkit.tools.uv.failure import failure
 from venvkit.tools.uv.indexes import fence, forgiving
 
-__all__ = ["MINIMUM", "MIRROR_MARK", "Uv", "failure", "find_uv", "is_known"]
+__all__ = ["MINIMUM", "MIRROR_MARK", "Uv", "find_uv", "is_known"]
 
 MINIMUM = Version("0.13")
 # A tree that carries this file is only ever planned against: uv uninstalls by RECORD, and a mirror's must stay whole.
@@ -72,7 +73,21 @@ class Uv(Struct, frozen=True):
 
     def ask(self, args: Sequence[str], sources: Sources) -> tuple[Completed, SourceError | None]:
         """Run `uv ARGS` as `run` does; return it, and the refusal of an index that uv itself would pass over."""
-        return heard(self._run(args, listening(self._child_environ(sources, args)), sources), sources)
+        env = self._child_environ(sources, args)
+        return heard(self._run(args, listening(env), sources), sources, env)
+
+    def failure(
+        self, done: Completed, host: HostSnapshot | None = None, sources: Sources | None = None
+    ) -> VenvkitError:
+        """Return the error that a failed run means.
+
+        Args:
+            host: The host, whose distributions a source distribution may need to be built.
+            sources: What the run was given; they say whether builds were isolated.
+        """
+        names = {str(item.name) for item in host.distributions} if host else ()
+        shared = sources is not None and bool(sources.no_build_isolation)
+        return failure("uv", done, logs=self.runner.logs, importable=names, shared=shared)
 
     def _run(
         self, args: Sequence[str], env: Mapping[str, str], sources: Sources | None, keep_fds: Sequence[int] = ()
@@ -100,7 +115,7 @@ class Uv(Struct, frozen=True):
         command = ["venv", "--quiet", "--no-project", *(["--clear"] if clear else []), "--python", python, str(place)]
         done = self.run(command, keep_fds=keep_fds)
         if done.status != 0:
-            raise failure(done)
+            raise self.failure(done)
 
     def _child_environ(self, sources: Sources | None, args: Sequence[str]) -> dict[str, str]:
         tied = tied_packages(args)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from venvkit.errors import MachineError, SourceError, SpecError
 from venvkit.events import Event, Warned
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
-from venvkit.tools.uv.client import Uv, failure, find_uv
+from venvkit.tools.uv.client import Uv, find_uv
 
 
 def fake_uv(folder: Path, version: str) -> str:
@@ -182,40 +181,6 @@ def test_pins_that_are_known_ask_nobody_again(
     assert ("pip", "compile") not in commands
     assert len(commands) < spawned
     assert second.plan == first.plan
-
-
-def test_a_child_past_its_time_is_stopped(tmp_path: Path) -> None:
-    started = time.monotonic()
-    with pytest.raises(MachineError, match="in time") as caught:
-        Runner(timeout=0.3).run(["/bin/sh", "-c", "sleep 30 & wait"])
-    assert caught.value.code == "timeout"
-    assert time.monotonic() - started < 5
-
-
-def test_a_grandchild_that_keeps_the_pipe_is_not_waited_for() -> None:
-    started = time.monotonic()
-    done = Runner().run(["/bin/sh", "-c", "sleep 30 >&2 & echo done; exit 3"])
-    assert (done.status, done.stdout) == (3, "done\n")
-    assert time.monotonic() - started < 5
-
-
-def test_secrets_are_masked_in_what_a_child_says() -> None:
-    seen: list[str] = []
-    done = Runner(on_line=seen.append).run(["/bin/sh", "-c", "echo fetching https://me:pw@host/x >&2; exit 1"])
-    assert seen == ["fetching https://****@host/x"]
-    assert "pw" not in " ".join(done.tail()) + str(failure(done))
-
-
-def test_what_a_failure_means(tmp_path: Path) -> None:
-    def of(text: str) -> str:
-        return failure(Runner().run(["/bin/sh", "-c", f"printf %s '{text}' >&2; exit 1"])).code
-
-    assert of("error: No space left on device (os error 28)") == "disk-space"
-    assert of("error: Failed to build `x`\\n  cause: The build backend returned an error") == "build-failed"
-    assert of("error: HTTP status client error (403 Forbidden)") == "source-refused"
-    assert of("error: dns error") == "source-unreachable"
-    assert of("error: Hash mismatch for x") == "source-refused"
-    assert of("error: something new") == "uv-failed"
 
 
 def test_the_operators_own_uv_settings_stay_in_force(tmp_path: Path) -> None:

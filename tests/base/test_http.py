@@ -238,6 +238,9 @@ def test_nothing_leads_from_https_to_http(server: Scripted, tmp_path: Path) -> N
         assert fault(secure.url).kind == "unreachable"
         assert "without encryption" in str(fault(secure.url, network=network))
         assert server.asked == []
+        # One that was asked without encryption first is verified all the same.
+        server.replies["/"] = Reply(302, headers={"Location": secure.url})
+        assert "CERTIFICATE_VERIFY_FAILED" in str(fault(server.url))
         secure.replies["/"] = Reply(body=b"sealed")
         assert get(secure.url, network=network).content == b"sealed"
         assert get(secure.url, network=Network(trusted_hosts=(f"127.0.0.1:{secure.port}",))).content == b"sealed"

@@ -62,8 +62,9 @@ def test_a_grandchild_that_keeps_the_pipe_is_not_waited_for_and_ends() -> None:
 
 def test_a_grandchild_that_writes_for_ever_is_not_read_for_ever() -> None:
     started = time.monotonic()
-    talk = "import os, time\nuntil = time.monotonic() + 8\nwhile time.monotonic() < until: os.write(1, b'y' * 4096)"
-    child = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {talk!r}], start_new_session=True)"
+    talk = "import os, time\nwhile os.getppid() and time.monotonic() < {}: os.write(1, b'y' * 4096)"
+    until = f"{talk!r}.format(__import__('time').monotonic() + 8)"
+    child = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {until}], start_new_session=True)"
     assert Runner(timeout=20).run(script(child)).status == 0
     assert time.monotonic() - started < 6
 
@@ -98,8 +99,9 @@ def is_gone(pid: int) -> bool:
     until = time.monotonic() + 1
     while time.monotonic() < until:
         try:
-            if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
-                return True
+            with Path(f"/proc/{pid}/stat").open(encoding="utf-8") as stat:
+                if stat.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
         except OSError:
             return True
         time.sleep(0.02)

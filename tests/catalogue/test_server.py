@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -19,11 +18,12 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from tests.catalogue.hosts import get_catalogue
 from tests.catalogue.server_standin import StandIn
 from tests.catalogue.shelves import put, spec
-from tests.servers import Reply
+from tests.servers import Authority, Reply
 from venvkit.base.http import Limits
 from venvkit.catalogue.endpoint import network_to, parse_endpoint
 from venvkit.catalogue.find import Asked, find_model
@@ -213,9 +213,12 @@ def test_what_another_object_listed_is_asked_for_again(standin: StandIn) -> None
     assert source.load(model).packages == ("tiny==1.0",)
 
 
-# -- what goes wrong ----------------------------------------------------------------------------------------
+# -- answers that are none ----------------------------------------------------------------------------------
 
 HTML = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+MANY = json.dumps({"detail": "no supervisor " + "x" * 9999}).encode()
+AWAY = {"Location": f"http://me:pw@other.example{API}?token=secret"}
+# An answer to the question for a list, and the error: its code, and what it says.
 BROKEN: Mapping[str, tuple[Reply, str, str]] = {
     "a page for people": (Reply(body=HTML, kind="text/html; charset=utf-8"), "server-malformed", "HTML"),
     "such a page as an error": (Reply(404, HTML, kind="text/html"), "server-malformed", "HTML"),
@@ -230,20 +233,15 @@ BROKEN: Mapping[str, tuple[Reply, str, str]] = {
     "names alone": (Reply(body=b'["a"]'), "server-malformed", "[0]"),
     "a model without a name": (Reply(body=b'[{"model_name": "a"}, {}]'), "server-malformed", "[1]"),
     "a name that is no text": (Reply(body=b'[{"model_name": 7}]'), "server-malformed", "[0]"),
-    "not what it says": (
-        Reply(body=b"not packed", headers={"Content-Encoding": "gzip"}),
-        "server-malformed",
-        "unpacked",
-    ),
     "another status": (Reply(418, b'{"detail": "a teapot"}'), "server-malformed", "418"),
-    "a failure": (Reply(500, b'{"detail": "no supervisor"}'), "server-failed", "500"),
+    "a failure": (Reply(500, MANY), "server-failed", "500"),
     "a gateway's failure": (Reply(502, HTML, kind="text/html"), "server-failed", "502"),
     "no key": (Reply(401, b'{"detail": "Could not validate"}'), "server-refused", "401"),
     "no permission": (Reply(403, b"Access denied for IP", kind="text/plain"), "server-refused", "403"),
     "too many tries": (Reply(429, b'{"detail": "Too many failed"}'), "server-refused", "429"),
+    "a redirect": (Reply(307, headers=AWAY), "server-redirected", f"`http://****@other.example{API}?token=****`"),
     "a dead connection": (Reply(cut=0), "server-unreachable", "did not answer"),
     "a slow answer": (Reply(body=b"[]", after_s=30.0), "server-unreachable", "within 1 s"),
-    "a slow drip": (Reply(body=b"[" + b" " * 1000, drip_s=0.1), "server-unreachable", "within 1 s"),
     "an endless answer": (Reply(body=b" " * 65536, endless=True), "server-malformed", "1,000,000 bytes"),
 }
 
@@ -252,21 +250,20 @@ BROKEN: Mapping[str, tuple[Reply, str, str]] = {
 def test_what_is_no_answer_is_a_clear_error(standin: StandIn, case: str) -> None:
     reply, code, part = BROKEN[case]
     standin.replies[f"{API}/embedding"] = reply
-    limits = Limits(seconds=1.0 if "within 1 s" in part else 60.0, size=1_000_000, redirects=0)
-    started = time.monotonic()
+    limits = replace(LIMITS, size=1_000_000)
+    environ = {"VENVKIT_TIMEOUT": "1"} if "within 1 s" in part else {}
     page = f"{standin.url}{API}/embedding"
     works = {
-        page: lambda: ask(standin.url, limits=limits).named("a"),
-        f"{page}?detailed=true": ask(standin.url, limits=limits).all,
+        page: lambda: ask(standin.url, limits=limits, **environ).named("a"),
+        f"{page}?detailed=true": ask(standin.url, limits=limits, **environ).all,
     }
     for where, work in works.items():
         error = refused(work)
-        assert (error.code, error.exit_code) == (code, 4), str(error)
-        assert error.where == where
+        assert (error.code, error.exit_code, error.where) == (code, 4, where), str(error)
         assert part in error.message
         assert error.remedy
-        assert "Sign in" not in str(error)
-    assert time.monotonic() - started < 20
+        assert len("".join(error.details)) < 400
+        assert not [secret for secret in ("Sign in", "pw", "secret") if secret in str(error)]
 
 
 @pytest.mark.parametrize(
@@ -275,9 +272,7 @@ def test_what_is_no_answer_is_a_clear_error(standin: StandIn, case: str) -> None
         (Reply(body=b'"tiny-chat"'), "server-malformed"),
         (Reply(body=b"[]"), "server-malformed"),
         (Reply(body=b'{"model_name": "tiny-chap"}'), "server-malformed"),
-        (Reply(body=HTML, kind="text/html"), "server-malformed"),
         (Reply(500, b"{}"), "server-failed"),
-        (Reply(401, b"{}"), "server-refused"),
     ],
 )
 def test_a_models_page_that_is_no_answer_is_an_error(standin: StandIn, reply: Reply, code: str) -> None:
@@ -286,79 +281,42 @@ def test_a_models_page_that_is_no_answer_is_an_error(standin: StandIn, reply: Re
     assert (error.code, error.where) == (code, f"{standin.url}{API}/LLM/tiny-chat")
 
 
-def test_what_the_server_says_is_passed_on_in_short(standin: StandIn) -> None:
-    standin.replies[API] = Reply(500, json.dumps({"detail": "no supervisor " + "x" * 9999}).encode())
-    (line,) = refused(ask(standin.url).all).details
-    assert "no supervisor" in line
-    assert len(line) < 400
-
-
-def test_a_redirect_is_told_and_not_followed(standin: StandIn, tmp_path: Path) -> None:
-    with StandIn(tmp_path / "catalogue") as other:
-        target = f"http://me:pw@{other.url.removeprefix('http://')}{API}/LLM?token=secret"
-        standin.replies[API] = Reply(307, headers={"Location": target})
-        error = refused(ask(standin.url, VENVKIT_API_KEY=KEY).all)
-        assert error.code == "server-redirected"
-        assert other.url.removeprefix("http://") in error.message
-        assert "pw" not in str(error)
-        assert "secret" not in str(error)
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("http://127.0.0.1:9", "did not answer"),
+        ("http://no-such-host.invalid:9997", "did not answer"),
+        ("https://127.0.0.1:{port}", "SSL"),
+    ],
+)
+def test_a_server_that_is_away(standin: StandIn, url: str, part: str) -> None:
+    for environ in ({}, {"XINFERENCE_DISABLE_HEALTH_CHECK": "1"}):
+        error = refused(ask(url.format(port=standin.port), **environ).all)
+        assert (error.code, error.exit_code, part in error.message) == ("server-unreachable", 4, True)
         assert "XINFERENCE_ENDPOINT" in error.remedy
-        assert other.asked == []
-
-
-def test_nobody_listens(home: Path) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        for environ in ({}, {"XINFERENCE_DISABLE_HEALTH_CHECK": "1"}):
-            error = refused(ask(url, **environ).all)
-            assert (error.code, error.exit_code) == ("server-unreachable", 4)
-            assert error.where.startswith(url)
-            assert "XINFERENCE_ENDPOINT" in error.remedy
-
-
-def test_a_host_that_there_is_none_of(home: Path) -> None:
-    error = refused(ask("http://no-such-host.invalid:9997", XINFERENCE_DISABLE_HEALTH_CHECK="1").all)
-    assert error.code == "server-unreachable"
-
-
-def test_a_server_that_accepts_and_never_answers(home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        started = time.monotonic()
-        error = refused(ask(url, XINFERENCE_HEALTH_CHECK_TIMEOUT="1").all)
-        assert 0.9 < time.monotonic() - started < 9
-        assert error.code == "server-unreachable"
-        assert "within 1 s" in error.message
-        assert "health check" in error.message
-
-
-def test_an_encrypted_address_of_a_server_that_does_not_encrypt(standin: StandIn) -> None:
-    error = refused(ask(standin.url.replace("http:", "https:")).all)
-    assert error.code == "server-unreachable"
-    assert "SSL" in error.message
 
 
 # -- keys ---------------------------------------------------------------------------------------------------
 
 
-def test_a_key_opens_the_server(standin: StandIn) -> None:
-    standin.key = KEY
-    assert len(ask(standin.url, VENVKIT_API_KEY=f" {KEY}\n").named("tiny-chat").models) == 1
-    assert {one.authorization for one in standin.asked} == {f"Bearer {KEY}"}
-
-
 @pytest.mark.parametrize(
     ("environ", "part"),
-    [({}, "wants a key"), ({"VENVKIT_API_KEY": "xf-expired"}, "does not accept the key")],
+    [
+        ({"VENVKIT_API_KEY": f" {KEY}\n"}, ""),
+        ({}, "wants a key"),
+        ({"VENVKIT_API_KEY": "xf-expired"}, "does not accept the key"),
+    ],
 )
-def test_without_the_right_key_the_remedy_names_the_variable(
+def test_a_key_opens_the_server_and_else_the_remedy_names_the_variable(
     standin: StandIn, environ: dict[str, str], part: str
 ) -> None:
     standin.key = KEY
+    if not part:
+        assert len(ask(standin.url, **environ).named("tiny-chat").models) == 1
+        assert {one.authorization for one in standin.asked} == {f"Bearer {KEY}"}
+        return
     error = refused(ask(standin.url, **environ).all)
-    assert (error.code, error.exit_code) == ("server-refused", 4)
-    assert part in error.message
+    assert (error.code, part in error.message) == ("server-refused", True)
     assert "VENVKIT_API_KEY" in error.remedy
     assert "Could not validate credentials" in error.details[0]
     assert "xf-expired" not in str(error)
@@ -417,13 +375,12 @@ def test_no_page_and_no_traceback_shows_a_key(home: Path, where: str) -> None:
             assert KEY not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 418, 429, 500])
+@pytest.mark.parametrize("status", [401, 404, 418, 500])
 def test_a_server_that_repeats_the_key_does_not_show_it(
     standin: StandIn, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    body = f"you sent Bearer {KEY} " * 100
-    standin.replies[f"{API}/rerank"] = Reply(status, body.encode(), kind="text/plain")
+    standin.replies[f"{API}/rerank"] = Reply(status, f"you sent Bearer {KEY} ".encode() * 100, kind="text/plain")
     error = refused(ask(standin.url, VENVKIT_API_KEY=KEY).all)
     assert "you sent" in str(error)
     chain: BaseException | None = error
@@ -439,16 +396,12 @@ def test_credentials_of_the_address_are_sent_and_not_shown(standin: StandIn) -> 
     source = ask(url)
     (model,) = source.named("tiny-chat").models
     assert {one.authorization for one in standin.asked} == {"Basic bWU6cEBzcy13b3Jk"}
-    assert model.origin == f"{standin.url}{API}/LLM/tiny-chat"
-    assert source.load(model).origin == model.origin
+    assert source.load(model).origin == model.origin == f"{standin.url}{API}/LLM/tiny-chat"
     standin.replies[API] = Reply(500, b"me:p@ss-word Basic bWU6cEBzcy13b3Jk")
     text = str(refused(ask(url).all))
-    assert "p@ss-word" not in text
-    assert "bWU6cEBzcy13b3Jk" not in text
-
-
-def test_a_key_wins_over_the_credentials_of_the_address(standin: StandIn) -> None:
-    ask(standin.url.replace("//", "//me:pw@"), VENVKIT_API_KEY=KEY).all()
+    assert not [secret for secret in ("p@ss-word", "bWU6cEBzcy13b3Jk") if secret in text]
+    standin.asked.clear()
+    refused(ask(url, VENVKIT_API_KEY=KEY).all)
     assert {one.authorization for one in standin.asked} == {f"Bearer {KEY}"}
 
 
@@ -456,29 +409,32 @@ def test_a_key_wins_over_the_credentials_of_the_address(standin: StandIn) -> Non
 def test_a_key_that_cannot_be_sent_is_refused_unseen(home: Path, key: str) -> None:
     error = refused(lambda: ask("http://127.0.0.1:1", VENVKIT_API_KEY=key), SettingError)
     assert (error.code, error.where) == ("setting-invalid", "VENVKIT_API_KEY")
-    assert key not in str(error)
-    assert repr(key)[1:-1] not in str(error)
+    assert not [shown for shown in (key, repr(key)[1:-1]) if shown in str(error)]
 
 
 # -- readiness ----------------------------------------------------------------------------------------------
+
+
+def patience(threshold: int, interval: int = 0, **more: str) -> dict[str, str]:
+    names = ("XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD", "XINFERENCE_HEALTH_CHECK_INTERVAL")
+    return {**dict(zip(names, (str(threshold), str(interval)), strict=True)), **more}
 
 
 def checked(standin: StandIn) -> int:
     return sum(one.path == "/status" for one in standin.asked)
 
 
-@pytest.mark.parametrize("tolerated", [0, 1, 3])
+@pytest.mark.parametrize("tolerated", [0, 3])
 def test_the_tolerated_number_of_checks_may_fail_and_the_next_is_fatal(standin: StandIn, tolerated: int) -> None:
-    environ = {
-        "XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": str(tolerated),
-        "XINFERENCE_HEALTH_CHECK_INTERVAL": "0",
-    }
     standin.not_ready = tolerated
-    assert len(ask(standin.url, **environ).all().models) == 3
+    source = ask(standin.url, **patience(tolerated))
+    assert len(source.all().models) == 3
+    assert checked(standin) == tolerated + 1
+    source.named("tiny-chat")
     assert checked(standin) == tolerated + 1
     standin.asked.clear()
     standin.not_ready = tolerated + 1
-    error = refused(ask(standin.url, **environ).all)
+    error = refused(ask(standin.url, **patience(tolerated)).all)
     assert (error.code, error.exit_code, error.where) == ("server-not-ready", 4, f"{standin.url}/status")
     assert "503" in error.message
     assert checked(standin) == len(standin.asked) == tolerated + 1
@@ -487,14 +443,13 @@ def test_the_tolerated_number_of_checks_may_fail_and_the_next_is_fatal(standin: 
 def test_the_pause_between_two_checks_is_told_and_kept(standin: StandIn) -> None:
     standin.not_ready = 1
     events: list[Event] = []
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "1", "XINFERENCE_HEALTH_CHECK_INTERVAL": "2"}
     started = time.monotonic()
-    ask(standin.url, observer=events.append, **environ).named("tiny-chat")
+    ask(standin.url, observer=events.append, **patience(1, 2)).named("tiny-chat")
     assert time.monotonic() - started >= 2
-    assert {event.what for event in events if isinstance(event, Waiting)} == {f"the server at {standin.url}"}
-    seconds = [event.seconds for event in events if isinstance(event, Waiting)]
-    assert seconds == sorted(seconds)
-    assert seconds[0] >= 1
+    waits = [event for event in events if isinstance(event, Waiting)]
+    assert {event.what for event in waits} == {f"the server at {standin.url}"}
+    seconds = [event.seconds for event in waits]
+    assert (seconds, seconds[0] >= 1) == (sorted(seconds), True)
 
 
 def test_a_server_that_comes_up_while_it_is_waited_for(home: Path, standin: StandIn) -> None:
@@ -504,9 +459,8 @@ def test_a_server_that_comes_up_while_it_is_waited_for(home: Path, standin: Stan
     late = StandIn(standin.folder)
     timer = threading.Timer(0.5, lambda: late.listen(port))
     timer.start()
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "9", "XINFERENCE_HEALTH_CHECK_INTERVAL": "1"}
     try:
-        assert len(ask(f"http://127.0.0.1:{port}", **environ).all().models) == 3
+        assert len(ask(f"http://127.0.0.1:{port}", **patience(9, 1)).all().models) == 3
     finally:
         timer.join()
         late.__exit__()
@@ -514,19 +468,17 @@ def test_a_server_that_comes_up_while_it_is_waited_for(home: Path, standin: Stan
 
 def test_a_check_has_its_own_time_limit(standin: StandIn) -> None:
     standin.replies["/status"] = Reply(body=b"{}", after_s=30)
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "1", "XINFERENCE_HEALTH_CHECK_INTERVAL": "0"}
     started = time.monotonic()
-    error = refused(ask(standin.url, XINFERENCE_HEALTH_CHECK_TIMEOUT="1", **environ).all)
+    error = refused(ask(standin.url, **patience(1, XINFERENCE_HEALTH_CHECK_TIMEOUT="1")).all)
     assert 2 <= time.monotonic() - started < 20
     assert error.code == "server-unreachable"
-    assert "2 health checks" in error.message
+    assert "within 1 s (2 health checks)" in error.message
 
 
 def test_a_server_without_a_worker_knows_no_models_yet(standin: StandIn) -> None:
     standin.workers = False
     error = refused(ask(standin.url).all)
-    assert error.code == "server-not-ready"
-    assert "worker" in error.message
+    assert (error.code, "worker" in error.message) == ("server-not-ready", True)
 
 
 def test_without_health_checks_the_first_question_is_the_first_request(standin: StandIn) -> None:
@@ -534,13 +486,6 @@ def test_without_health_checks_the_first_question_is_the_first_request(standin: 
     environ = {"XINFERENCE_DISABLE_HEALTH_CHECK": "1", "XINFERENCE_HEALTH_CHECK_INTERVAL": "not read"}
     assert len(ask(standin.url, **environ).named("tiny-chat").models) == 1
     assert checked(standin) == 0
-
-
-def test_a_server_is_checked_once(standin: StandIn) -> None:
-    source = ask(standin.url)
-    source.named("tiny-chat")
-    source.all()
-    assert checked(standin) == 1
 
 
 @pytest.mark.parametrize(
@@ -577,19 +522,17 @@ def test_a_malformed_variable_is_refused_before_anything_is_asked(standin: Stand
 # -- cancelling ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stuck", ["pause", "check", "answer", "drip"])
+@pytest.mark.parametrize("stuck", ["before", "pause", "check", "answer", "drip"])
 def test_cancelling_ends_the_wait_at_once(standin: StandIn, stuck: str) -> None:
-    if stuck == "pause":
-        standin.not_ready = 99
-    elif stuck == "check":
-        standin.replies["/status"] = Reply(after_s=30)
-    else:
-        standin.replies[API] = (
-            Reply(body=b"x" * 999, after_s=30) if stuck == "answer" else Reply(body=b"x" * 999, drip_s=1)
-        )
     cancel = threading.Event()
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "9", "XINFERENCE_HEALTH_CHECK_INTERVAL": "30"}
-    source = ask(standin.url, cancel=cancel, **environ)
+    if stuck == "before":
+        cancel.set()
+    elif stuck == "pause":
+        standin.not_ready = 99
+    else:
+        late = Reply(body=b"x" * 999, drip_s=1) if stuck == "drip" else Reply(after_s=30)
+        standin.replies["/status" if stuck == "check" else API] = late
+    source = ask(standin.url, cancel=cancel, **patience(9, 30))
     timer = threading.Timer(0.5, cancel.set)
     timer.start()
     started = time.monotonic()
@@ -597,13 +540,7 @@ def test_cancelling_ends_the_wait_at_once(standin: StandIn, stuck: str) -> None:
     timer.join()
     assert 0.4 < time.monotonic() - started < 10
     assert (error.code, error.exit_code) == ("cancelled", 130)
-
-
-def test_what_was_cancelled_before_asks_nothing_more(standin: StandIn) -> None:
-    cancel = threading.Event()
-    cancel.set()
-    refused(ask(standin.url, cancel=cancel).all, CancelledError)
-    assert standin.asked == []
+    assert (standin.asked == []) is (stuck == "before")
 
 
 _SLOW_LOOKUP = """
@@ -619,6 +556,7 @@ from venvkit.catalogue.server import Server
 from venvkit.errors import CancelledError
 from venvkit.events import ignore
 from venvkit.settings import load_settings
+print("httpx" in sys.modules)
 given = {"XINFERENCE_ENDPOINT": "http://slow.invalid:9", "XINFERENCE_DISABLE_HEALTH_CHECK": "1"}
 cancel = threading.Event()
 threading.Timer(0.5, cancel.set).start()
@@ -633,7 +571,8 @@ def test_a_name_that_is_looked_up_for_long_holds_no_cancelled_process(home: Path
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", _SLOW_LOOKUP], capture_output=True, text=True, timeout=60)
     assert time.monotonic() - started < 15
-    assert (done.stdout.split("\n"), done.stderr) == (["looks it up", "cancelled", ""], "")
+    # Only a question loads the HTTP client.
+    assert (done.stdout.split(), done.stderr) == (["False", "looks", "it", "up", "cancelled"], "")
 
 
 # -- the address, and the way there -------------------------------------------------------------------------
@@ -735,24 +674,12 @@ def test_certificates_that_cannot_be_read_are_a_setting(home: Path, tmp_path: Pa
 def test_a_certificate_is_checked_and_can_be_trusted(standin: StandIn, tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make a certificate with")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, capture_output=True, check=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    standin.server.socket = context.wrap_socket(standin.server.socket, server_side=True)
-    standin.context = context
-    error = refused(ask(standin.url).all)
-    assert error.code == "server-unreachable"
-    assert "CERTIFICATE_VERIFY_FAILED" in error.message
-    assert len(ask(standin.url, SSL_CERT_FILE=str(certificate)).all().models) == 3
-
-
-def test_only_a_question_loads_the_http_client(home: Path) -> None:
-    code = "import sys; from venvkit.catalogue.server import Server; print('httpx' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    authority = Authority(tmp_path / "authority").make()
+    with StandIn(standin.folder, context=authority.context()) as secure:
+        error = refused(ask(secure.url).all)
+        assert error.code == "server-unreachable"
+        assert "CERTIFICATE_VERIFY_FAILED" in error.message
+        assert len(ask(secure.url, SSL_CERT_FILE=str(authority.bundle)).all().models) == 3
 
 
 # -- the whole catalogue ------------------------------------------------------------------------------------

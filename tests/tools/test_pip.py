@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.conftest import WriteSpec
 from tests.hosts import Host, tree_hashes
@@ -164,10 +165,10 @@ def test_an_optional_index_may_be_lost_and_no_other(
     wheelhouse.add("tool", "1.0")
     gone = "http://me:pw@127.0.0.1:9/simple"
     (tmp_path / "empty").mkdir()
-    sources = Sources(
-        index_url=(tmp_path / "empty").as_uri(), extra_index_urls=(gone,), find_links=(wheelhouse.url,),
-        optional_index_urls=(gone,),
-    )  # fmt: skip
+    said = Sources.said(
+        "caller", index_url=(tmp_path / "empty").as_uri(), extra_index_urls=(gone,), find_links=(wheelhouse.url,)
+    )
+    sources = replace(said, optional_index_urls=(gone,))
     pip.environ.pop("PIP_NO_INDEX")
     minor = ".".join(map(str, sys.version_info[:2]))
     args = ["--dry-run", *PipFiles(tmp_path, sources, Levers(), False).pins(["tool"])]
@@ -230,10 +231,8 @@ def test_a_project_that_an_index_lacks_is_no_lost_index() -> None:
     ran = Completed(("pip",), 1, "", "", 0.1)
     log = "2026 Could not fetch URL http://h/simple/tool/: 404 Client Error: Not Found for url: http://h - skipping\n"
     folder = "WARNING: Location 'file:///srv/simple/tool/' is ignored: it is neither a file nor a directory.\n"
-    assert (
-        lost_sources(ran, log + folder, Sources(index_url="file:///srv/simple", find_links=("file:///srv/wheels",)), {})
-        == {}
-    )
+    local = Sources.said("pip", index_url="file:///srv/simple", find_links=("file:///srv/wheels",))
+    assert lost_sources(ran, log + folder, local, {}) == {}
     with pytest.raises(SourceError) as caught:
         lost_sources(ran, log.replace("404", "401"), Sources(optional_index_urls=("http://h/simple",)), {})
     assert caught.value.code == "source-refused"

@@ -185,8 +185,8 @@ def test_pins_that_are_known_ask_nobody_again(
 
 def test_the_operators_own_uv_settings_stay_in_force(tmp_path: Path) -> None:
     uv = Uv(UV, "0", Runner(), {**os.environ, "UV_INDEX": "https://op/simple", "VIRTUAL_ENV": "/elsewhere"})
-    env = uv._child_environ(Sources(extra_index_urls=("https://spec/simple",)), ())
+    env = uv._child_environ(Sources.said("spec", extra_index_urls=("https://spec/simple",)), ())
     assert env["UV_INDEX"] == "https://spec/simple https://op/simple"
     assert "VIRTUAL_ENV" not in env
-    replaced = uv._child_environ(Sources(index_url="https://only/simple"), ())
+    replaced = uv._child_environ(Sources.said("spec", index_url="https://only/simple"), ())
     assert (replaced["UV_DEFAULT_INDEX"], replaced["UV_INDEX"]) == ("https://only/simple", "")

@@ -110,26 +110,27 @@ class Client:
                 way.close()
 
     def get(
-        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, seconds: float | None = None
+        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, limits: Limits | None = None
     ) -> Answer:
         """Return the answer to a request.
 
         Args:
             url: An http or https address. A user in it is sent to its origin.
             headers: Sent to the origin of `url` alone.
-            seconds: The most that it may take, in place of the usual limit.
+            limits: The most that it may take, in place of the client's limits.
 
         Raises:
             HttpError: There is none that can be used.
         """
         now = time.monotonic()
-        limit = min(self._limits.seconds if seconds is None else seconds, self._until - now)
+        limits = limits or self._limits
+        limit = min(limits.seconds, self._until - now)
         late = HttpError("unreachable", f"gave no complete answer within {max(limit, 0):g} s")
         future: Future[Answer] = Future()
         self._tick()
         if limit > 0:
             threading.Thread(
-                target=self._deliver, args=(future, method, url, headers or {}, now + limit), daemon=True,
+                target=self._deliver, args=(future, method, url, headers or {}, limits, now + limit), daemon=True,
                 name="venvkit-http",
             ).start()  # fmt: skip
         while not future.done():
@@ -143,11 +144,13 @@ class Client:
         # Raised anew: what hangs on the client's own errors repeats what was sent.
         raise late if isinstance(error, TimeoutError) else _told(error)
 
-    def _deliver(self, future: Future[Answer], method: str, url: str, headers: Mapping[str, str], until: float) -> None:
+    def _deliver(
+        self, future: Future[Answer], method: str, url: str, headers: Mapping[str, str], limits: Limits, until: float
+    ) -> None:
         import httpx
 
         try:
-            future.set_result(self._follow(method, httpx.URL(url), headers, until))
+            future.set_result(self._follow(method, httpx.URL(url), headers, limits, until))
         except httpx.ConnectTimeout:
             future.set_exception(HttpError("unreachable", "accepted no connection in time"))
         except httpx.TimeoutException:
@@ -155,23 +158,23 @@ class Client:
         except BaseException as error:  # noqa: BLE001 - told by the thread that waits
             future.set_exception(error)
 
-    def _follow(self, method: str, url: httpx.URL, headers: Mapping[str, str], until: float) -> Answer:
+    def _follow(self, method: str, url: httpx.URL, headers: Mapping[str, str], limits: Limits, until: float) -> Answer:
         first = _origin(url)
         known = {"Authorization": basic(url.username, url.password)} if url.userinfo else {}
-        for _ in range(self._limits.redirects + 1):
+        for _ in range(limits.redirects + 1):
             url = url.copy_with(userinfo=b"")
             own = {**known, **headers} if _origin(url) == first else {}
-            answer = self._exchange(method, url, own, until)
+            answer = self._exchange(method, url, own, limits.size, until)
             location = answer.headers.get("location")
-            if not (self._limits.redirects and location and answer.status in (301, 302, 303, 307, 308)):
+            if not (limits.redirects and location and answer.status in (301, 302, 303, 307, 308)):
                 return answer
             onward = url.join(location)
             if url.scheme == "https" and onward.scheme != "https":
                 raise HttpError("malformed", "the answer leads from https to an address without encryption")
             url = onward
-        raise HttpError("malformed", f"the answer leads on more than {self._limits.redirects} times")
+        raise HttpError("malformed", f"the answer leads on more than {limits.redirects} times")
 
-    def _exchange(self, method: str, url: httpx.URL, headers: Mapping[str, str], until: float) -> Answer:
+    def _exchange(self, method: str, url: httpx.URL, headers: Mapping[str, str], size: int, until: float) -> Answer:
         import httpx
 
         left = max(until - time.monotonic(), 0.01)
@@ -181,7 +184,7 @@ class Client:
             sent.setdefault("Authorization", user)
         timeout = httpx.Timeout(left, connect=min(left, _CONNECT_S))
         with self._way(*origin).stream(method, url, headers=sent, timeout=timeout) as response:
-            content = _Content(response.headers.get("content-encoding", ""), self._limits.size)
+            content = _Content(response.headers.get("content-encoding", ""), size)
             for piece in response.iter_raw():
                 if self._is_closed or time.monotonic() > until:
                     raise TimeoutError
@@ -192,19 +195,20 @@ class Client:
     def _way(self, scheme: str, host: str, port: int) -> httpx.Client:
         import httpx
 
-        proxy, trusted = self._network.proxy(scheme, host, port), self._network.trusts(host, port)
+        proxy = self._network.proxy(scheme, host, port)
+        verified = scheme == "https" and not self._network.trusts(host, port)
         with self._lock:
             if self._is_closed:
                 raise TimeoutError
-            if (proxy, trusted) not in self._ways:
-                encrypted = scheme == "https" or (proxy or "").startswith("https:")
-                verify = self._verify() if encrypted and not trusted else False
+            if (proxy, verified) not in self._ways:
+                verify = self._verify() if verified else False
                 try:
-                    way = httpx.Client(verify=verify, proxy=proxy, trust_env=False, follow_redirects=False)
+                    trust = self._verify() if proxy and proxy.startswith("https:") else None
+                    by = httpx.Proxy(proxy, ssl_context=trust) if proxy else None
+                    self._ways[proxy, verified] = httpx.Client(verify=verify, proxy=by, trust_env=False)
                 except (ImportError, ValueError, httpx.InvalidURL) as error:
                     raise HttpError("proxy", f"this proxy cannot be used: {error}") from error
-                self._ways[proxy, trusted] = way
-            return self._ways[proxy, trusted]
+            return self._ways[proxy, verified]
 
     def _verify(self) -> ssl.SSLContext:
         if self._context is None:

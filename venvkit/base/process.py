@@ -105,7 +105,7 @@ class Runner(Struct, frozen=True):
             MachineError: The program is not there or cannot be run (`no-program`), or the deadline passed (`timeout`).
             CancelledError: The cancel event was set.
         """
-        self._check_cancel()
+        self.check_cancel()
         self.spawned.append(tuple(argv))
         started = time.monotonic()
         try:
@@ -131,7 +131,7 @@ class Runner(Struct, frozen=True):
             raise
         return Completed(tuple(argv), child.wait(), out, err, time.monotonic() - started)
 
-    def _check_cancel(self) -> None:
+    def check_cancel(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
             raise CancelledError(
                 "cancelled; nothing of the attempt is left, and what was downloaded is kept for the next"
@@ -162,7 +162,7 @@ class Runner(Struct, frozen=True):
                         selector.unregister(key.fileobj)
                 if ended_at is not None and (not ready or time.monotonic() > ended_at + _DRAIN_S):
                     return out.text(), err.text()
-                self._check_cancel()
+                self.check_cancel()
                 if time.monotonic() > deadline:
                     raise MachineError(
                         f"{os.path.basename(str(child.args[0]))} did not finish in time",  # type: ignore[index]  # noqa: PTH119

@@ -14,6 +14,8 @@ from base64 import b64encode
 from typing import NoReturn
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from venvkit.base.documents import decode
 from venvkit.base.http import Answer, Client, HttpError, Limits
 from venvkit.base.mask import mask
@@ -178,9 +180,9 @@ class Registrations:
             raise SourceError(message, code="server-failed", where=page, remedy="look into its log", details=said)
         raise _malformed(page, f"the server answers with status {status}", said)
 
-    def _get(self, page: str, *, seconds: float | None = None) -> Answer:
+    def _get(self, page: str, *, limits: Limits | None = None) -> Answer:
         try:
-            return self._client.get(page, headers=self._headers, seconds=seconds)
+            return self._client.get(page, headers=self._headers, limits=limits)
         except HttpError as error:
             kind, text = error.kind, self._masked(str(error))
         # Raised out here, where nothing hangs on to the client's error: it may repeat what was sent.
@@ -198,7 +200,7 @@ class Registrations:
         """
         page = self._endpoint.page("status")
         try:
-            answer = self._get(page, seconds=limit_s)
+            answer = self._get(page, limits=replace(self._limits, seconds=limit_s))
         except SourceError as error:
             return error
         what = f"it answers {answer.status}" if answer.status >= 500 else ""

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from venvkit.base.http import Limits
 from venvkit.catalogue.endpoint import network_to, parse_endpoint
 from venvkit.catalogue.objects import describe, has_block, name_of, numbered
@@ -56,7 +58,7 @@ class Server:
         self._environ = environ
         self._cancel = cancel
         self._observer = observer
-        self._limits = limits
+        self._limits = replace(limits, seconds=min(limits.seconds, settings.timeout))
         self._endpoint = parse_endpoint(settings.endpoint)
         self._key = settings.api_key
         self._ready = False

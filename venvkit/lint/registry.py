@@ -115,8 +115,7 @@ class Registry(Struct, frozen=True):
             VenvkitError: The sources cannot be asked.
         """
         while True:
-            there = tuple(url for url in sources.extra_index_urls if url not in self._lost)
-            reachable = replace(sources, extra_index_urls=there, optional_index_urls=())
+            reachable = replace(sources.without_indexes(self._lost), optional_index_urls=())
             with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
                 files = RequestFiles(Path(folder), reachable, levers)
                 lines = files.requirements(_apart(texts))
@@ -128,7 +127,7 @@ class Registry(Struct, frozen=True):
             if isinstance(error, Unsolvable):
                 return error
             told = _plain("\n".join((error.message, *error.details)))
-            lost = [url for url in there if f"{_plain(url)}/" in told]
+            lost = [url for url in reachable.extra_index_urls if f"{_plain(url)}/" in told]
             if not lost:
                 raise error
             # One address may be the beginning of another: the longest is the one that was asked.

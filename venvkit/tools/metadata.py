@@ -7,7 +7,6 @@ index) is None: the planner then trusts uv's word, and the proof after the insta
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import tarfile
@@ -155,13 +154,16 @@ def _ask(client: Client, file: LockedFile) -> Requires | None:
     """
     if file.kind == "sdist":
         return _ask_sdist(client, file) if (file.size or 0) <= _MOST_WHOLE else None
-    answer = client.get(f"{file.url}.metadata")
-    if answer.status == 200 and len(answer.content) <= _MOST_METADATA:
-        # A server may answer each address with a page for people.
-        with contextlib.suppress(ValueError):
+    try:
+        answer = client.get(f"{file.url}.metadata", limits=Limits(size=_MOST_METADATA))
+        if answer.status == 200:
             return _parse(answer.content, file)
-    if answer.status >= 500:
-        raise ValueError(f"status {answer.status}")
+        if answer.status >= 500:
+            raise HttpError("unreachable", f"status {answer.status}")
+    except (HttpError, ValueError) as error:
+        # A server may answer each address with a page for people: then the wheel itself is looked at.
+        if isinstance(error, HttpError) and error.kind != "malformed":
+            raise
     return _read_wheel(io.BufferedReader(RangeFile(client, file.url, whole=_MOST_WHOLE), 65536), file)
 
 

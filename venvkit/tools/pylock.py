@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct, convert, field
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.errors import VenvkitError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -72,9 +74,12 @@ def read_pylock(text: str) -> tuple[LockedFile, ...]:
     """Return one file per package of a lock, the wheel where there is one.
 
     Raises:
-        ValueError: The lock is malformed, or a package of it has no source.
+        VenvkitError: The lock is malformed, or a package of it has no source (`uv-answer`).
     """
-    return tuple(_file(package) for package in convert(tomllib.loads(text), _Lock).packages)
+    try:
+        return tuple(_file(package) for package in convert(tomllib.loads(text), _Lock).packages)
+    except ValueError as error:  # msgspec's and tomllib's errors are ValueErrors
+        raise VenvkitError("uv's lock could not be read", code="uv-answer", details=(str(error),)) from error
 
 
 def _file(package: _Package) -> LockedFile:

@@ -148,6 +148,8 @@ class PipFiles(Struct, frozen=True):
         """Write requirement lines; return pip's arguments for them."""
         requirements = self._files().write("requirements.txt", [*self._heads(), *lines])
         args = ["--requirement", str(requirements), "--prefer-binary", *(["--no-index"] if self.offline else [])]
+        args += ["--pre"] if self.sources.values("prerelease") else []
+        args += [part for name in self.sources.values("no-binary") for part in ("--no-binary", name)]
         for name in dict.fromkeys((*self.levers.only_binary, *self.levers.no_build)):
             args += ["--only-binary", name]
         return args
@@ -156,6 +158,7 @@ class PipFiles(Struct, frozen=True):
         """Address lines: an index here replaces all that pip's configuration names."""
         sources = self.sources
         heads = [f"--trusted-host {host}" for host in sources.trusted_hosts]
+        heads += ["--no-index"] if sources.no_index and not self.offline else []
         if not self.offline:
             heads += [f"--index-url {sources.index_url}"] if sources.index_url else []
             heads += [f"--extra-index-url {url}" for url in sources.extra_index_urls]

@@ -167,11 +167,7 @@ class UvResolver(Struct):
             self.observer(
                 Warned("index-unreachable", f"{mask(lost)} cannot be reached and is optional: planned without it")
             )
-            self.sources = replace(
-                self.sources,
-                extra_index_urls=tuple(url for url in self.sources.extra_index_urls if url != lost),
-                optional_index_urls=tuple(url for url in self.sources.optional_index_urls if url != lost),
-            )
+            self.sources = self.sources.without_indexes([lost])
 
     def _lost_index(self, error: VenvkitError, stderr: str) -> str | None:
         if not isinstance(error, SourceError) or error.code != "source-unreachable":

@@ -12,7 +12,6 @@ from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 
-from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.plan.bounds import Bound, as_constraints, order
@@ -20,6 +19,7 @@ from venvkit.plan.families import Families
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.values import Violation
 from venvkit.plan.view import HostView, Member, Rules, View, host_extras
+from venvkit.spec.language.requires import Requires as Parsed
 from venvkit.spec.language.requires import active_requires, parse_requires, required_name, satisfied
 
 # A host is planned over with one marker environment and one set of rules; a few more are no harm.

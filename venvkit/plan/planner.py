@@ -94,7 +94,11 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
     host, decisions, view = search.problem.host, search.decisions, answer.view
     chosen = {pin.name for pin in answer.pins}
     opaque = ", ".join(str(pin) for pin in answer.pins if described[pin.name].requires is None)
-    unread = (f"required by {opaque or 'the resolution'}, whose metadata cannot be read before the build",)
+    unread = (
+        f"required by {opaque}, whose metadata cannot be read before the build"
+        if opaque
+        else "chosen by the resolver, though no requirement that applies names it",
+    )
     return Plan(
         install=tuple(
             Installed(pin.name, pin.version, pin.url, walk.reasons.get(pin.name, unread), described[pin.name])

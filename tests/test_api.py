@@ -312,9 +312,10 @@ def test_the_warm_path_loads_opens_and_starts_next_to_nothing(
     assert [name for name in loaded if name.startswith("venvkit.")] == sorted(
         f"venvkit.{name}"
         for name in (
-            "api", "base", "base.digest", "base.version", "base.watch", "errors", "launch", "launch.asked",
-            "launch.given", "launch.handle", "launch.warm", "settings", "settings.file", "settings.keys",
-            "settings.kinds", "settings.load", "settings.resolve", "settings.variables",
+            "api", "base", "base.digest", "base.paths", "base.reading", "base.version", "base.watch", "errors",
+            "formats", "formats.entry", "launch", "launch.asked", "launch.given", "launch.handle", "launch.warm",
+            "settings", "settings.file", "settings.keys",
+            "settings.kinds", "settings.load", "settings.resolve", "settings.variables", "spec", "spec.options",
         )
     )  # fmt: skip
     # A settings file that may be there, the spec, the index entry, and what says which kernel runs.

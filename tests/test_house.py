@@ -23,8 +23,22 @@ TOP_LEVEL = {
     "tests",
     "venvkit",
 }
+# Each room may import itself and the rooms before it; the rooms of a tuple stand side by side.
+ROOMS = (
+    "errors", "events", "base", "settings", "host", "spec", "catalogue", "plan", "formats", "proof", "tools", "store",
+    "launch", "api", ("fleet", "lint", "integrations"), "cli",
+)  # fmt: skip
+# The same inside rooms that have rooms of their own.
+ROOMS_OF_STORE = ("layout", "disk", "lock", "look", "env", "shell", "change", "collect")
+# Imports that still run up. An exception that is no longer needed fails the test: take it out.
+KNOWN_UPWARD = {
+    "venvkit.catalogue.sources -> venvkit.launch.asked",
+    "venvkit.launch.repair -> venvkit.api",
+    "venvkit.tools.find -> venvkit.launch.asked",
+}
 MODULE_LINES = 400
 FUNCTION_LINES = 50
+PARAMETERS = 9
 # Run by another interpreter, as a script whose answer is what it prints.
 SCRIPTS = {"venvkit/host/_probe.py"}
 # In parts, or this file would name them itself.
@@ -90,6 +104,41 @@ def import_graph(package: Path) -> dict[str, set[str]]:
     }
 
 
+def all_imports(package: Path) -> set[tuple[str, str]]:
+    """Return every import of one module of a package by another, inside functions and for checkers only as well."""
+    paths = {dotted(path, package): path for path in modules(package)}
+    names = set(paths)
+    return {
+        (name, target)
+        for name, path in paths.items()
+        for node in ast.walk(parse(path))
+        for target in imported(node, names)
+        if target != name
+    }
+
+
+def upward(package: Path, rooms: tuple[str | tuple[str, ...], ...], prefix: str) -> set[str]:
+    """Return the imports that run against the order of the rooms below `prefix`.
+
+    A module in none of the rooms counts too, because it has no place, and so does an import of the package itself,
+    which stands above all of its rooms.
+    """
+    steps = [(room,) if isinstance(room, str) else room for room in rooms]
+    place = {f"{prefix}.{room}": number for number, step in enumerate(steps) for room in step}
+    parts = prefix.count(".") + 2
+
+    def room_of(module: str) -> str:
+        return ".".join(module.split(".")[:parts])
+
+    return {
+        f"{module} -> {target}"
+        for module, target in all_imports(package)
+        if module.startswith(f"{prefix}.") and not module.endswith(".__main__") and target.startswith(prefix)
+        if room_of(module) != room_of(target)
+        if place.get(room_of(target), len(steps)) >= place.get(room_of(module), -1)
+    }
+
+
 def cycle(graph: dict[str, set[str]]) -> list[str]:
     try:
         TopologicalSorter(graph).prepare()
@@ -138,6 +187,11 @@ def function_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or 0) - node.lineno + 1 - docstring
 
 
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    names = [item.arg for item in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
 def oversized(package: Path) -> list[str]:
     found = []
     for path in modules(package):
@@ -148,6 +202,11 @@ def oversized(package: Path) -> list[str]:
             f"{dotted(path, package)}.{node.name}: {function_lines(node)} lines"
             for node in ast.walk(parse(path))
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and function_lines(node) > FUNCTION_LINES
+        ]
+        found += [
+            f"{dotted(path, package)}.{node.name}: {parameters(node)} parameters"
+            for node in ast.walk(parse(path))
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and parameters(node) > PARAMETERS
         ]
     return found
 
@@ -185,6 +244,22 @@ def test_modules_do_not_import_one_another_in_a_cycle() -> None:
     graph = import_graph(PACKAGE)
     assert sum(len(targets) for targets in graph.values()) > 20, "the graph is not read"
     assert cycle(graph) == []
+
+
+def test_no_import_runs_up_in_the_order_of_the_rooms() -> None:
+    assert upward(PACKAGE, ROOMS, "venvkit") == KNOWN_UPWARD
+
+
+def test_no_import_runs_up_in_the_order_of_the_rooms_of_the_store() -> None:
+    assert upward(PACKAGE, ROOMS_OF_STORE, "venvkit.store") == set()
+
+
+def test_nothing_is_loose_at_the_top_of_the_package() -> None:
+    rooms = {room for step in ROOMS for room in ((step,) if isinstance(step, str) else step)}
+    loose = {path.stem for path in PACKAGE.glob("*.py")}
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not ignored(path.name)}
+    assert loose == {"__init__", "__main__", "api", "errors", "events"}
+    assert folders <= rooms - loose
 
 
 def test_imports_are_absolute() -> None:
@@ -244,11 +319,38 @@ def test_a_cycle_would_be_found(sample: Path) -> None:
     assert cycle(import_graph(sample)) == []
 
 
+def test_an_import_that_runs_up_would_be_found(sample: Path) -> None:
+    for name, text in {
+        "low/__init__.py": '"""L."""\n',
+        "low/lazy.py": '"""L."""\ndef late():\n    from sample.high import end\n',
+        "low/typed.py": '"""T."""\nif TYPE_CHECKING:\n    from sample.high.end import thing\nimport sample\n',
+        "high/__init__.py": '"""H."""\n',
+        "high/end.py": '"""E."""\nfrom sample.low.lazy import late\nfrom sample.side import other\n',
+        "side/__init__.py": '"""S."""\n',
+        "side/other.py": '"""O."""\nimport sample.nowhere.at_all\n',
+        "nowhere/__init__.py": '"""N."""\n',
+        "nowhere/at_all.py": '"""A."""\n',
+    }.items():
+        (sample / name).parent.mkdir(exist_ok=True)
+        (sample / name).write_text(text, encoding="utf-8")
+    up = {"sample.low.lazy -> sample.high.end", "sample.low.typed -> sample.high.end", "sample.low.typed -> sample"}
+    beside = {"sample.high.end -> sample.side.other"}
+    lost = {"sample.side.other -> sample.nowhere.at_all"}
+    loose = {"a", "b", "c", "quiet", "quiet2", "late", "long", "wide"}
+    found = upward(sample, ("low", ("high", "side")), "sample")
+    rooms = {item for item in found if item.split(".")[1].split(" ")[0] not in loose}
+    assert rooms == up | beside | lost
+    assert upward(sample, ("low", "side", "high", "nowhere"), "sample") & beside == set()
+
+
 def test_broken_rules_would_be_found(sample: Path) -> None:
     assert importers(sample, "subprocess") == {"sample/b.py", "sample/quiet.py"}
     assert speakers(sample) == {"sample/c.py", "sample/late.py"}
     assert oversized(sample) == ["sample.long.f: 51 lines", "sample.wide: 401 lines"]
-    assert without_docstring(sample) == ["sample"]
+    many = ", ".join(f"p{number}" for number in range(9))
+    (sample / "quiet.py").write_text(f"def f({many}, *, q): ...\ndef g(self, {many}): ...\n", encoding="utf-8")
+    assert "sample.quiet.f: 10 parameters" in oversized(sample)
+    assert without_docstring(sample) == ["sample", "sample.quiet"]
     assert relative_imports(sample) == ["sample.late:2"]
     (sample / "data.json").write_text('"https://' + REGISTRIES[0].upper() + '/simple"', encoding="utf-8")
     assert naming_a_registry(tracked_files(sample)) == [f"{sample / 'data.json'}: {REGISTRIES[0]}"]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-from venvkit.launch.asked import Call, check_choices
+from venvkit.formats.entry import read_entry
+from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
 from venvkit.launch.handle import Environment
-from venvkit.launch.warm import moment, question, read_entry, recall, remember, still_true
+from venvkit.launch.warm import moment, question, recall, remember, still_true
 from venvkit.settings import load_settings
+from venvkit.spec.options import read_choices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Mapping
+    from typing import Any
 
     from typing_extensions import Unpack
 
@@ -40,12 +44,8 @@ def ensure_env(
         enable: Overrides XINFERENCE_ENABLE_VIRTUAL_ENV; False returns the host and touches nothing on disk.
         observer: Receives progress events, on the thread that builds.
         cancel: Set it to stop; the build leaves nothing behind.
-        choices: `engine`, `model_format`, `model_type`, `variant`, `specs`, `from_server`, `packages` (replace the
-            spec's by name), `variables` for markers, `index_url`, `extra_index_urls`, `find_links`, `index_strategy`,
-            `host_python`, `python`, `skip_installed`, `isolated`, `offline`, `accelerator`, `protect`, `orphans`,
-            `backend`, `upgrade`, and the levers `constraints`, `overrides`, `excludes`, `no_inherit`, `sources`,
-            `optional`, `verify`, `only_binary`, `no_build`, `exclude_newer`, `torch_backend`; a sequence may be one
-            string.
+        choices: The options of a call, listed in docs/cli.md; a sequence may be one string, and a relative path
+            starts at the working directory.
 
     Raises:
         VenvkitError: Of the class that says why; see `venvkit.errors`.
@@ -61,8 +61,7 @@ def ensure_env(
     environ = dict(os.environ)
     settings = load_settings(environ)
     if not (settings.enable if enable is None else enable):
-        check_choices(choices)
-        return _host(spec, choices, settings.host_python)
+        return _host(spec, read_choices(choices, environ), settings.host_python)
     call = Call(spec, choices, settings, environ)
     key = call.key()
     entry = None if call.choices["upgrade"] else read_entry(f"{settings.home}/virtualenv/requests/{key}.json")
@@ -127,7 +126,7 @@ def plan_env(
 
 def _host(
     spec: ModelSpec | str | os.PathLike[str],
-    choices: Choices,
+    choices: Mapping[str, Any],
     setting: str | None,
 ) -> Environment:
     """The host's own interpreter, for when environments are switched off."""

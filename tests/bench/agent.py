@@ -125,8 +125,8 @@ def clone(home, source, count):
     from msgspec.structs import replace
 
     from venvkit.base.digest import digest
-    from venvkit.formats.index import write_entry
     from venvkit.formats.receipt import read_receipt, write_receipt
+    from venvkit.store.change.index import write_entry
     from venvkit.store.layout import Layout
     from venvkit.store.shell.point import point_shell
 

@@ -10,8 +10,9 @@ from tests.faults.crashing import dies
 from tests.faults.world import World, assert_whole, imported
 from venvkit.base import crash
 from venvkit.store.change.remove import remove_entry
-from venvkit.store.collect.gc import Wish, collect
-from venvkit.store.look.history import rollback
+from venvkit.store.change.rollback import rollback
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 from venvkit.store.look.inventory import find_entries
 
 BUILD = (

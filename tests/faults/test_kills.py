@@ -12,8 +12,9 @@ import pytest
 from tests.faults.world import World, assert_whole, imported, kill, writers
 from venvkit.errors import VenvkitError
 from venvkit.store.change.remove import remove_entry
-from venvkit.store.collect.gc import Wish, collect
-from venvkit.store.look.history import rollback
+from venvkit.store.change.rollback import rollback
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 from venvkit.store.look.inventory import find_entries
 
 # Long enough for a build here; a blow that comes after the end counts as a kill all the same.

@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from tests.faults.world import World, assert_whole
-from venvkit.store.collect.gc import Wish, collect
-from venvkit.store.look.history import rollback
+from venvkit.store.change.rollback import rollback
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 
 # For each number that it is told: import a module that was not imported before, here and in a child that starts now
 # with all descriptors closed, and say which environment each came from.

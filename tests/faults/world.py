@@ -12,8 +12,10 @@ from pathlib import Path
 from tests.hosts import Host
 from venvkit import Environment, ensure_env
 from venvkit.base.files import ASIDE, TEMPORARY
-from venvkit.store.collect.gc import Wish, collect
-from venvkit.store.layout import RECEIPT, Layout
+from venvkit.formats.receipt import RECEIPT
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
+from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import in_use
 
 ROOT = Path(__file__).resolve().parents[2]

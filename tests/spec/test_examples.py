@@ -9,6 +9,7 @@ from venvkit.errors import SpecError
 from venvkit.spec.data import data_dir
 from venvkit.spec.levers import LEVER_FIELDS
 from venvkit.spec.model import BLOCK_FIELDS, INDEX_STRATEGIES, check_model_name, load_specs, parse_specs
+from venvkit.spec.options import BLOCK
 from venvkit.spec.request import Choice, build_request, spec_engines
 
 EXAMPLES = sorted((data_dir() / "models").glob("*.json"))
@@ -98,7 +99,9 @@ def test_the_schema_names_the_fields_that_the_parser_reads():
     assert set(block) == set(BLOCK_FIELDS)
     assert set(LEVER_FIELDS) <= set(block)
     assert tuple(block["index_strategy"]["enum"]) == INDEX_STRATEGIES
-    assert all("description" in field for field in block.values())
+    assert {option.field: option.meaning for option in BLOCK} == {
+        name: field["description"] for name, field in block.items()
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in BLOCK_FIELDS if name != "packages"])

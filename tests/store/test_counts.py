@@ -11,10 +11,12 @@ import pytest
 from tests.faults.world import World
 from tests.wheelhouse import Wheelhouse
 from venvkit.formats import receipt
-from venvkit.formats.receipt import installed_size, read_receipt, tree_size
+from venvkit.formats.receipt import read_receipt
 from venvkit.host.distribution import scan
-from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 from venvkit.store.disk.usage import measure
+from venvkit.store.env.seal import installed_size, tree_size
 from venvkit.store.look import inventory
 from venvkit.store.look.inventory import entries
 

@@ -20,7 +20,8 @@ from venvkit.base import crash
 from venvkit.base.process import Runner
 from venvkit.errors import MachineError
 from venvkit.plan.values import Description, Installed, Plan
-from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 from venvkit.store.disk.space import check_space, near_cache
 from venvkit.store.layout import Layout
 from venvkit.store.look.history import history

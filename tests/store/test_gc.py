@@ -21,7 +21,8 @@ from venvkit.cli.app import cli
 from venvkit.events import Event, Warned
 from venvkit.formats.mark import MARK
 from venvkit.store.change.remove import remove_entry
-from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 from venvkit.store.disk.usage import measure
 from venvkit.store.lock.lease import Lease, holders, in_use, last_use
 from venvkit.store.look.history import history

@@ -12,8 +12,10 @@ from tests.conftest import WriteSpec
 from tests.faults.world import World, imported
 from venvkit.cli.app import cli
 from venvkit.errors import ProofError, UsageError
-from venvkit.launch.warm import read_entry, still_true
-from venvkit.store.look.history import history, rollback
+from venvkit.formats.entry import read_entry
+from venvkit.launch.warm import still_true
+from venvkit.store.change.rollback import rollback
+from venvkit.store.look.history import history
 
 
 def asked(world: World, **choices: object) -> str:

@@ -14,10 +14,11 @@ from tests.hosts import uv
 from venvkit import Environment
 from venvkit.base.process import Runner
 from venvkit.events import Event, Warned
+from venvkit.formats.receipt import RECEIPT
 from venvkit.host.snapshot import take_snapshot
-from venvkit.proof.check import Finding, check_entry
-from venvkit.store.collect.gc import Wish, collect
-from venvkit.store.layout import RECEIPT
+from venvkit.proof.check import Finding, check_receipt
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 from venvkit.store.look.inventory import entries
 
 
@@ -28,7 +29,9 @@ def site_packages(env: Environment) -> Path:
 def findings(world: World) -> tuple[Finding, ...]:
     host = take_snapshot(world.host.python, runner=Runner(), cache_dir=None, environ={})
     (entry,) = entries(world.layout)
-    return check_entry(entry, host)
+    if entry.receipt is None or entry.environment is None:
+        return (Finding("spoilt", entry.problem),)
+    return check_receipt(entry.environment, entry.receipt, host)
 
 
 def add_package(world: World, env: Environment) -> None:

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from tests.faults.world import World, imported
 from venvkit import ModelSpec, ensure_env
 from venvkit.cli.app import cli
-from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 
 
 def checked(*args: str) -> tuple[int, list[dict[str, object]]]:

@@ -9,14 +9,16 @@ from typing import TypeVar
 
 import msgspec
 
+from venvkit.base.reading import read_regular
+
 T = TypeVar("T")
 
 
-def load(path: Path, kind: type[T]) -> T | None:
+def load(path: str | Path, kind: type[T]) -> T | None:
     """Return the value of type `kind` stored at `path`, or None when there is none that can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, ValueError):  # msgspec's errors are ValueErrors, and so is text that is no UTF-8
+        return msgspec.json.decode(read_regular(path), type=kind)
+    except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is text that is no UTF-8
         return None
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-import sys
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
+from venvkit.base.reading import parse_json, parse_toml, read_regular
 from venvkit.errors import SpecError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 Format = Literal["json", "toml"]
-_BYTE = re.compile(r"\(byte (\d+)\)")
 _LINE = re.compile(r"\(at line (\d+), column (\d+)\)")
 _BOM = b"\xef\xbb\xbf"
 
@@ -34,7 +27,7 @@ def read_document(path: Path, *, code: str) -> bytes:
         SpecError: There is no such file (`code`), or it cannot be read (`spec-unreadable`).
     """
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except FileNotFoundError as error:
         raise SpecError("there is no such file", code=code, where=str(path), remedy="check the path") from error
     except OSError as error:
@@ -49,38 +42,21 @@ def decode(text: bytes, *, origin: str, format: Format) -> object:
     Raises:
         SpecError: It is malformed (`spec-malformed`); `where` names line and column, counted from one.
     """
-    text = text.removeprefix(_BOM)
-    return _json(text, origin) if format == "json" else _toml(text, origin)
-
-
-def _json(text: bytes, origin: str) -> object:
+    text, kind = text.removeprefix(_BOM), format.upper()
     try:
-        text.decode("utf-8")
-        found: object = msgspec.json.decode(text)
+        return parse_toml(text) if format == "toml" else parse_json(text, unique=True)
+    except json.JSONDecodeError as error:
+        raise _malformed(origin, (error.lineno, error.colno), error.msg, kind) from error
     except UnicodeDecodeError as error:
-        raise _malformed(origin, *_position(text, error.start), "it is not UTF-8", "JSON") from error
-    except msgspec.DecodeError as error:
-        byte = _BYTE.search(str(error))
-        reason = _BYTE.sub("", str(error)).removeprefix("JSON is malformed: ").strip()
-        position = _position(text, int(byte[1]) if byte else len(text))
-        raise _malformed(origin, *position, reason, "JSON") from error
-    except RecursionError as error:
-        raise _malformed(origin, 1, 1, "it is nested too deeply", "JSON") from error
-    return found
-
-
-def _toml(text: bytes, origin: str) -> object:
-    try:
-        return tomllib.loads(text.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise _malformed(origin, *_position(text, error.start), "it is not UTF-8", "TOML") from error
-    except tomllib.TOMLDecodeError as error:
+        raise _malformed(origin, _position(text, error.start), "it is not UTF-8", kind) from error
+    except UnicodeEncodeError as error:
+        raise _malformed(origin, (1, 1), "half a surrogate pair stands for a character", kind) from error
+    except ValueError as error:
         found = _LINE.search(str(error))
-        position = (int(found[1]), int(found[2])) if found else _position(text, len(text))
-        reason = str(error).partition(" (at ")[0]
-        raise _malformed(origin, *position, reason, "TOML") from error
-    except RecursionError as error:
-        raise _malformed(origin, 1, 1, "it is nested too deeply", "TOML") from error
+        place = (int(found[1]), int(found[2])) if found else (1, 1)  # of a fault without a place, the document's
+        if str(error).endswith("(at end of document)"):
+            place = _position(text, len(text))
+        raise _malformed(origin, place, str(error).partition(" (at ")[0], kind) from error
 
 
 def _position(text: bytes, offset: int) -> tuple[int, int]:
@@ -89,7 +65,8 @@ def _position(text: bytes, offset: int) -> tuple[int, int]:
     return before.count(b"\n") + 1, column
 
 
-def _malformed(origin: str, line: int, column: int, reason: str, kind: str) -> SpecError:
+def _malformed(origin: str, place: tuple[int, int], reason: str, kind: str) -> SpecError:
+    line, column = place
     return SpecError(
         f"the {kind} is malformed at line {line}, column {column}: {reason}",
         code="spec-malformed",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from msgspec import Struct
 
+from venvkit.base import cachefile
 from venvkit.base.digest import canonical_json
 from venvkit.base.files import Sync, write_atomically
 
@@ -38,6 +38,11 @@ class Mark(Struct, frozen=True):
     environment: Path
     generations: tuple[Generation, ...]
 
+    @property
+    def environments(self) -> frozenset[Path]:
+        """All environments of the mark."""
+        return frozenset((self.environment, *(item.environment for item in self.generations)))
+
     def with_current(self, environment: Path, now: str) -> Mark:
         """Return the mark after `environment` was put in force; one that was there before keeps its place.
 
@@ -68,16 +73,27 @@ def new_mark(environment: Path, now: str) -> Mark:
     return Mark(environment, (Generation(environment, now),))
 
 
+class _StoredGeneration(Struct, frozen=True):
+    environment: str
+    since: str
+
+
+class _Stored(Struct, frozen=True):
+    """The form of a stored mark."""
+
+    schema: int
+    environment: str
+    generations: tuple[_StoredGeneration, ...]
+
+
 def read_mark(shell: Path) -> Mark | None:
     """Read a shell's mark; None when this is no shell of ours."""
-    try:
-        content = json.loads((shell / MARK).read_bytes())
-        if content["schema"] != SCHEMA:
-            return None
-        generations = (Generation(Path(item["environment"]), str(item["since"])) for item in content["generations"])
-        return Mark(Path(content["environment"]), tuple(generations))
-    except (OSError, ValueError, KeyError, TypeError):
+    stored = cachefile.load(shell / MARK, _Stored)
+    if stored is None or stored.schema != SCHEMA:
         return None
+    generations = tuple(Generation(Path(item.environment), item.since) for item in stored.generations)
+    mark = Mark(Path(stored.environment), generations)
+    return mark if all(item.is_absolute() for item in mark.environments) else None
 
 
 def write_mark(shell: Path, mark: Mark, *, sync: Sync = "content") -> None:

@@ -10,9 +10,9 @@ import sys
 
 from venvkit.base.digest import digest
 from venvkit.base.version import __version__
-from venvkit.errors import UsageError
 from venvkit.launch.given import Given
 from venvkit.settings import Settings, key_environ
+from venvkit.spec.options import decisive, read_choices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
         model_format: str | None
         model_type: str | None
         variant: int | None
-        specs: Sequence[str] | str
+        specs: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]
         from_server: bool
         packages: Sequence[str] | str
         variables: Mapping[str, str]
         index_url: str | None
         extra_index_urls: Sequence[str] | str
-        find_links: Sequence[str] | str
-        index_strategy: str | None
-        host_python: str | None
-        python: str | None
+        find_links: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]
+        index_strategy: Literal["first-index", "unsafe-first-match", "unsafe-best-match"] | None
+        host_python: str | os.PathLike[str] | None
+        python: str | os.PathLike[str] | None
         skip_installed: bool | None
         isolated: bool
         offline: bool | None
@@ -61,46 +61,8 @@ if TYPE_CHECKING:
         upgrade: bool
 
 
-# What a caller may choose beside the model, with the value that means "not chosen".
-CHOICES: dict[str, Any] = {
-    "engine": None,
-    "model_format": None,
-    "model_type": None,
-    "variant": None,
-    "specs": (),
-    "from_server": False,
-    "packages": (),
-    "variables": {},
-    "index_url": None,
-    "extra_index_urls": (),
-    "find_links": (),
-    "index_strategy": None,
-    "host_python": None,
-    "python": None,
-    "skip_installed": None,
-    "isolated": False,
-    "offline": None,
-    "accelerator": None,
-    "constraints": (),
-    "overrides": (),
-    "excludes": (),
-    "no_inherit": (),
-    "protect": (),
-    "orphans": None,
-    "exclude_newer": None,
-    "backend": None,
-    "only_binary": (),
-    "no_build": (),
-    "torch_backend": None,
-    "optional": (),
-    "verify": (),
-    "sources": {},
-    "upgrade": False,
-}
-
-
 class Call:
-    """What is asked: a model, and the caller's choices (see `CHOICES`)."""
+    """What is asked: a model, and the caller's choices, a value for each option (see `venvkit.spec.options`)."""
 
     __slots__ = ("choices", "environ", "given", "settings")
 
@@ -111,12 +73,7 @@ class Call:
         settings: Settings,
         environ: Mapping[str, str],
     ) -> None:
-        check_choices(choices)
-        self.choices = {**CHOICES, **{name: value for name, value in choices.items() if value is not None}}
-        for name in ("host_python", "python"):
-            self.choices[name] = _absolute(self.choices[name])
-        self.choices["find_links"] = tuple(map(_absolute, as_sequence(self.choices["find_links"])))
-        self.choices["specs"] = tuple(os.path.abspath(os.fspath(item)) for item in as_sequence(self.choices["specs"]))  # noqa: PTH100
+        self.choices = read_choices(choices, environ)
         self.settings = settings
         # The key of the server is nothing for installers and what they build: the settings have read it.
         self.environ = {name: value for name, value in environ.items() if name != "VENVKIT_API_KEY"}
@@ -137,11 +94,10 @@ class Call:
 
         A file that decides something enters by its content here (the spec) or as a watch of the index entry.
         """
-        choices = {name: value for name, value in self.choices.items() if value != CHOICES[name] and name != "upgrade"}
         return digest(
             {
                 "spec": self.given.known_by,
-                "choices": {name: _plain(value) for name, value in choices.items()},
+                "choices": decisive(self.choices),
                 "host": _identity(self.host_python),
                 "environ": key_environ(self.environ),
                 "path": self.environ.get("PATH", "") if os.sep not in self.host_python else "",
@@ -151,30 +107,6 @@ class Call:
                 "venvkit": __version__,
             }
         )
-
-
-def check_choices(choices: Choices) -> None:
-    """Refuse an option that there is none of.
-
-    Raises:
-        UsageError: `option-unknown`.
-    """
-    unknown = choices.keys() - CHOICES.keys()
-    if unknown:
-        raise UsageError(
-            f"unknown option: {', '.join(sorted(unknown))}",
-            code="option-unknown",
-            remedy=f"known are {', '.join(CHOICES)}",
-        )
-
-
-def _absolute(value: Any) -> Any:
-    """Make a path absolute: a relative one means another thing in another working directory."""
-    if value is None:
-        return None
-    text = os.fspath(value)
-    is_path = os.sep in text and "://" not in text
-    return os.path.abspath(text) if is_path else text  # noqa: PTH100 - pathlib is not for the warm path
 
 
 def _identity(python: str) -> list[str | int]:
@@ -190,16 +122,3 @@ def _relative_path(environ: Mapping[str, str]) -> bool:
     """Tell whether PYTHONPATH depends on the working directory."""
     parts = environ.get("PYTHONPATH", "").split(os.pathsep)
     return any(part and not part.startswith(os.sep) for part in parts)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (str, bool, int)):
-        return value
-    if hasattr(value, "items"):
-        return {str(name): str(item) for name, item in value.items()}
-    return [str(item) for item in value]
-
-
-def as_sequence(value: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
-    """Return one string or many as a tuple: callers pass either, and a path for a string."""
-    return (os.fspath(value),) if isinstance(value, (str, os.PathLike)) else tuple(value)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from venvkit.base import crash
 from venvkit.events import Observer, guarded
+from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.handle import Environment
-from venvkit.launch.warm import read_entry, still_true
+from venvkit.launch.warm import still_true
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import hold
 

@@ -13,7 +13,7 @@ from venvkit.base.process import Runner
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Observer
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.proof.check import Finding, check_entry
+from venvkit.proof.check import Finding, check_receipt
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry, entries
 
@@ -79,13 +79,15 @@ class Examiner:
         return self._verdict(next(item for item in entries(self._layout) if item.path == entry.path))
 
     def _findings(self, entry: Entry) -> tuple[Finding, ...]:
-        host_python = entry.receipt.host_python if entry.receipt is not None else ""
-        if not host_python:
-            return check_entry(entry, None)
-        host = self._hosts.get(host_python)
+        receipt = entry.receipt
+        if receipt is None or entry.environment is None:
+            return (Finding("spoilt", entry.problem),)
+        if not receipt.host_python:
+            return check_receipt(entry.environment, receipt, None)
+        host = self._hosts.get(receipt.host_python)
         if host is None:
-            host = self._hosts[host_python] = self._snapshot(host_python)
-        return (host,) if isinstance(host, Finding) else check_entry(entry, host)
+            host = self._hosts[receipt.host_python] = self._snapshot(receipt.host_python)
+        return (host,) if isinstance(host, Finding) else check_receipt(entry.environment, receipt, host)
 
     def _snapshot(self, python: str) -> HostSnapshot | Finding:
         """Return the host's snapshot, or a finding where its interpreter is gone or does not start."""

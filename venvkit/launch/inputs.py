@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,11 +18,13 @@ from venvkit.errors import PolicyError, SpecError, UsageError
 from venvkit.events import Observer, Warned
 from venvkit.host.accelerator import Accelerator, accelerator_watches, detect, parse_accelerator
 from venvkit.host.snapshot import HostSnapshot
-from venvkit.launch.asked import Call, as_sequence
+from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
 from venvkit.plan.families import Families, parse_families
+from venvkit.spec.configuration.bounds import Bounds
+from venvkit.spec.configuration.paths import text_files
 from venvkit.spec.configuration.pip import read_pip_config
-from venvkit.spec.configuration.uv import uv_config_files
+from venvkit.spec.configuration.uv import uv_bounds, uv_config_files
 from venvkit.spec.data import data_dir, engine_files, own_engine_file
 from venvkit.spec.engines import EngineTable, load_engines
 from venvkit.spec.language.compare import engine_key
@@ -29,7 +32,8 @@ from venvkit.spec.language.marker import MarkerContext
 from venvkit.spec.levers import Levers
 from venvkit.spec.model import ModelSpec, parse_specs
 from venvkit.spec.offline import without_public_network
-from venvkit.spec.request import Choice, Request, Sources, build_request, spec_engines
+from venvkit.spec.options import LEVERS
+from venvkit.spec.request import Choice, Request, build_request, spec_engines
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,18 +79,22 @@ class Inputs(Struct, frozen=True):
             accelerator=accelerator,
             variables={"model_src": settings.model_src, **call.choices["variables"]},
         )
-        pip, pip_watches = _pip_sources(call, host)
+        pip = read_pip_config(call.environ, prefix=host.interpreter.prefix)
+        machine = uv_bounds(call.environ) if call.choice("backend", settings.backend) == "uv" else Bounds()
         request = build_request(
             self.spec,
             _choice(call),
             engines=self.engines,
             context=context,
             host_versions=host.versions(),
-            pip=pip,
+            pip=pip.sources,
+            machine=machine.statements,
         )
         if call.choice("offline", settings.offline):
             request = without_public_network(request)
-        watches = (*self.watches, *pip_watches, *map(stat_watch, uv_config_files(call.environ)))
+        named = (path for _, path in text_files(call.environ))
+        files = dict.fromkeys((*pip.files, *machine.files, *uv_config_files(call.environ), *named))
+        watches = (*self.watches, *map(stat_watch, files))
         if "accelerator" in request.relied:
             watches += tuple(accelerator_watches())
         return request, watches
@@ -163,37 +171,14 @@ def _spec(call: Call) -> ModelSpec:
 
 
 def _choice(call: Call) -> Choice:
-    chosen = call.choices
-    levers = Levers(
-        constraints=as_sequence(chosen["constraints"]),
-        overrides=as_sequence(chosen["overrides"]),
-        excludes=as_sequence(chosen["excludes"]),
-        no_inherit=as_sequence(chosen["no_inherit"]),
-        protect=as_sequence(chosen["protect"]),
-        optional=as_sequence(chosen["optional"]),
-        verify=as_sequence(chosen["verify"]),
-        sources=tuple(sorted(chosen["sources"].items())),
-        only_binary=as_sequence(chosen["only_binary"]),
-        no_build=as_sequence(chosen["no_build"]),
-        exclude_newer=call.choice("exclude_newer", call.settings.exclude_newer),
-        torch_backend=chosen["torch_backend"],
-    )
+    chosen: dict[str, Any] = {
+        name: tuple(sorted(value.items())) if isinstance(value, dict) else value for name, value in call.choices.items()
+    }
     return Choice(
-        engine=chosen["engine"],
-        model_format=chosen["model_format"],
-        packages=as_sequence(chosen["packages"]),
-        variables=tuple(sorted(chosen["variables"].items())),
-        index_url=chosen["index_url"],
-        extra_index_urls=as_sequence(chosen["extra_index_urls"]),
-        find_links=as_sequence(chosen["find_links"]),
-        index_strategy=chosen["index_strategy"],
-        levers=levers,
+        **{name: chosen[name] for name in Choice.__struct_fields__ if name in chosen},
+        levers=Levers(**{lever.name: chosen[lever.name] for lever in LEVERS}),
+        defaults=Levers(exclude_newer=call.settings.exclude_newer),
     )
-
-
-def _pip_sources(call: Call, host: HostSnapshot) -> tuple[Sources, tuple[Watch, ...]]:
-    config = read_pip_config(call.environ, prefix=host.interpreter.prefix)
-    return config.sources(call.environ), tuple(stat_watch(path) for path in config.files)
 
 
 def _check_find_links(call: Call) -> None:
@@ -207,7 +192,7 @@ def _check_find_links(call: Call) -> None:
     if setting.origin == "default":
         return
     roots = [Path(root).resolve() for root in call.settings.find_links_roots]
-    for link in as_sequence(call.choices["find_links"]):
+    for link in call.choices["find_links"]:
         folder = Path(link)
         if "://" in link or not folder.is_absolute() or not os.access(folder, os.R_OK | os.X_OK):
             raise UsageError(

@@ -10,10 +10,10 @@ from venvkit.base import crash
 from venvkit.base.background import Beside
 from venvkit.errors import NoSolutionError, SourceError
 from venvkit.events import Observer, PhaseStarted, Warned
+from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.handle import Environment
 from venvkit.launch.job import Job, open_job, plan_job, recent_plan
-from venvkit.launch.warm import read_entry
 from venvkit.store.layout import Layout
 
 if TYPE_CHECKING:

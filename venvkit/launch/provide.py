@@ -15,16 +15,15 @@ from typing import Any, TypeAlias
 from venvkit.base import crash
 from venvkit.errors import MachineError, VenvkitError
 from venvkit.events import Observer, Warned
-from venvkit.formats.index import write_entry
+from venvkit.formats.entry import read_entry
 from venvkit.formats.mark import read_mark, write_mark
 from venvkit.formats.receipt import Receipt, read_receipt
 from venvkit.launch.handle import Environment
 from venvkit.launch.job import Job
 from venvkit.launch.record import recorded_call
-from venvkit.launch.warm import read_entry
 from venvkit.proof.integrity import fault, intact
-from venvkit.store.change.remove import forget
-from venvkit.store.collect.environment import collect_environment, wanted_environments
+from venvkit.store.change.environment import collect_environment
+from venvkit.store.change.index import forget, write_entry
 from venvkit.store.disk.space import near_cache
 from venvkit.store.env.assembly import Assembly, UvAssembly
 from venvkit.store.env.bare import BareVenvs
@@ -32,7 +31,8 @@ from venvkit.store.env.build import Builder
 from venvkit.store.env.recipe import Recipe
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import Lease
-from venvkit.store.shell.point import hold_shell, is_pointed, point_shell, remove_shell, shell_target
+from venvkit.store.look.shells import shell_target, wanted_environments
+from venvkit.store.shell.point import hold_shell, is_pointed, point_shell, remove_shell
 from venvkit.tools.uv.client import Uv
 
 # Returns uv with a cache near the store, and that cache.
@@ -173,7 +173,8 @@ def reasons(former: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
 
 def keep_budget(layout: Layout, most: int, environment: Environment, observer: Observer) -> None:
     """Hold the store to its size; what cannot be removed is no reason to fail a build that is done."""
-    from venvkit.store.collect.gc import Wish, collect
+    from venvkit.store.collect.gc import collect
+    from venvkit.store.collect.rules import Wish
 
     try:
         report = collect(layout, Wish(max_size=most, keep=(environment.path.name,)))

@@ -11,14 +11,15 @@ from typing import Any
 import msgspec
 
 from venvkit.base.mask import mask
-from venvkit.launch.asked import CHOICES, Call
+from venvkit.launch.asked import Call
+from venvkit.spec.options import decisive
 
 _SECRET = re.compile(r"token|key|secret|passw|auth|credential", re.IGNORECASE)
 
 
 def recorded_call(call: Call) -> Mapping[str, Any] | None:
     """Return what repeats a call, for the index; None when it holds a secret, or cannot be written down."""
-    choices = {name: value for name, value in call.choices.items() if value != CHOICES[name] and name != "upgrade"}
+    choices = decisive(call.choices)
     given = call.given
     asked: Mapping[str, Any]
     if given.name is not None:

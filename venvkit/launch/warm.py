@@ -8,9 +8,8 @@ hangs on. No file is opened for it.
 from __future__ import annotations
 
 # Text paths: importing pathlib would cost more than all the rest.
-# ruff: noqa: PTH109, PTH123
+# ruff: noqa: PTH109
 import contextlib
-import json
 import os
 import time
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
     Moment = tuple[dict[Any, Any], str]
 
-INDEX_SCHEMA = 1
-
 # What the kernel that this process runs on cannot change under it.
 _FOR_LIFE = "/proc/sys/kernel/"
 # A file that was written this recently may be written again without its time telling, in nanoseconds.
@@ -34,16 +31,6 @@ _TICK = 1_000_000_000
 _MOST = 128
 
 _memory: dict[Hashable, _Answer] = {}
-
-
-def read_entry(path: str) -> dict[str, Any] | None:
-    """Read an index entry; None when there is none, or it is unreadable or of another schema."""
-    try:
-        with open(path, "rb") as file:
-            entry = json.loads(file.read())
-    except (OSError, ValueError):
-        return None
-    return entry if isinstance(entry, dict) and entry.get("schema") == INDEX_SCHEMA else None
 
 
 def still_true(entry: dict[str, Any]) -> bool:

@@ -14,12 +14,12 @@ from venvkit.formats.receipt import Receipt
 from venvkit.host.contents import files
 from venvkit.host.distribution import Distribution, scan
 from venvkit.host.snapshot import HostSnapshot
+from venvkit.plan.closure import closure
 from venvkit.plan.families import NO_FAMILIES
-from venvkit.plan.ground import ground_of, orphans
 from venvkit.plan.members import members
-from venvkit.plan.view import Rules, closure, overlay
+from venvkit.plan.orphans import orphans, requirements_of
+from venvkit.plan.view import Rules, overlay
 from venvkit.proof.integrity import fault
-from venvkit.store.look.inventory import Entry
 
 
 class Finding(Struct, frozen=True):
@@ -29,22 +29,16 @@ class Finding(Struct, frozen=True):
     message: str
 
 
-def check_entry(entry: Entry, host: HostSnapshot | None) -> tuple[Finding, ...]:
-    """Return what is wrong with a model's environment; empty when it is proved.
+def check_receipt(environment: Path, receipt: Receipt, host: HostSnapshot | None) -> tuple[Finding, ...]:
+    """Return the findings of an environment; none when it is proved.
 
     Args:
-        host: The host as it is now; None for an environment that sees none.
+        host: The host as it is now; None for an environment that does not see its host.
     """
-    if entry.receipt is None or entry.environment is None:
-        return (Finding("spoilt", entry.problem),)
-    damage = fault(entry.environment, entry.receipt)
+    damage = fault(environment, receipt)
     if damage is not None:
-        return (Finding("spoilt", damage), *_changed_files(entry.receipt))
-    return (
-        *_host_changes(entry.receipt, host),
-        *_violations(entry.receipt, host),
-        *_changed_files(entry.receipt),
-    )
+        return (Finding("spoilt", damage), *_changed_files(receipt))
+    return (*_host_changes(receipt, host), *_violations(receipt, host), *_changed_files(receipt))
 
 
 def _host_changes(receipt: Receipt, host: HostSnapshot | None) -> Iterator[Finding]:
@@ -63,7 +57,7 @@ def _violations(receipt: Receipt, host: HostSnapshot | None) -> Iterator[Finding
     view = overlay(behind, members(installed, inherited=False).values())
     rules = Rules.of(environment, receipt.overrides, receipt.excludes)
     walk = closure(view, [*receipt.roots, *receipt.repaired_roots], rules)
-    for item in (*walk.violations, *orphans(ground_of(behind, environment, NO_FAMILIES), view, rules)):
+    for item in (*walk.violations, *orphans(requirements_of(behind, environment, NO_FAMILIES), view, rules)):
         if item not in receipt.plan.broken:
             yield Finding("violation", str(item))
 

@@ -15,10 +15,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
-from msgspec import Struct
-
+from venvkit.formats.receipt import Conflict
 from venvkit.host.contents import files, recorded
 from venvkit.host.distribution import Distribution
 from venvkit.host.metadata import read_text
@@ -29,29 +27,6 @@ _EMPTY = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 _STRAY = frozenset(("test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts"))
 # How an `__init__` says that its package is spread over several folders of the path.
 _SPREAD = (b"extend_path", b"declare_namespace")
-
-
-class Conflict(Struct, frozen=True):
-    """Two distributions that cannot both be whole in one view.
-
-    Args:
-        first: `name==version` of one in the environment.
-        second: `name==version` of the other, in the environment or on the host.
-        path: A file of the conflict, relative to site-packages.
-        kind: `same-file`: both own it, with different contents; `split`: one of them owns the package's `__init__`,
-            the other this module of it, in another folder where it cannot be imported.
-        remedy: What settles it.
-    """
-
-    first: str
-    second: str
-    path: str
-    kind: Literal["same-file", "split"]
-    remedy: str
-
-    def __str__(self) -> str:
-        what = "both own" if self.kind == "same-file" else "split their package between environment and host at"
-        return f"{self.first} and {self.second} {what} {self.path}: {self.remedy}"
 
 
 class _Owner:

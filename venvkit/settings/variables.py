@@ -62,6 +62,8 @@ class Variable:
 HOME_IN_DEFAULT = "$XINFERENCE_HOME"
 """Stands for the value of XINFERENCE_HOME where it opens another variable's default."""
 
+BACKENDS = ("uv", "pip")
+ORPHANS = ("hold-repair", "hold", "report")
 _HUBS = choice("huggingface", "modelscope", "openmind_hub", "csghub", "auto")
 
 _ACTED_ON = (
@@ -145,7 +147,7 @@ _ACTED_ON = (
     Variable(
         "VENVKIT_BACKEND",
         "uv",
-        choice("uv", "pip"),
+        choice(*BACKENDS),
         "What plans and installs: uv, or pip with virtualenv where uv cannot run.",
         acts=True,
     ),
@@ -153,13 +155,13 @@ _ACTED_ON = (
         "VENVKIT_TIMEOUT",
         "3600",
         number(above_zero=True),
-        "Time limit of one child process, in seconds.",
+        "Time limit of one child process, and of what is read over HTTP, in seconds.",
         acts=True,
     ),
     Variable(
         "VENVKIT_ORPHANS",
         "hold-repair",
-        choice("hold-repair", "hold", "report"),
+        choice(*ORPHANS),
         "What to do about host distributions that a plan would break: hold, then repair; hold alone; report.",
         acts=True,
     ),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from msgspec import Struct, field
 
 from venvkit.errors import SpecError
-from venvkit.spec.levers import LIST_FIELDS, Levers, ListField, check_source, lever_fault, parse_lever
+from venvkit.spec.levers import LIST_FIELDS, SCALAR_FIELDS, Levers, check_source, lever_fault, parse_lever
 
 Table = Mapping[str, object]
 _KINDS = {dict: "a table", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
@@ -140,21 +141,9 @@ class Reader(Struct, frozen=True):
 
     def levers(self) -> Levers:
         """Return the levers among the fields; faulty ones are noted and left out."""
-        lists = {name: self.texts(name, _entry_check(name)) for name in LIST_FIELDS}
-        return Levers(
-            constraints=lists["constraints"],
-            overrides=lists["overrides"],
-            excludes=lists["excludes"],
-            no_inherit=lists["no_inherit"],
-            optional=lists["optional"],
-            verify=lists["verify"],
-            protect=lists["protect"],
-            sources=self._sources(),
-            only_binary=lists["only_binary"],
-            no_build=lists["no_build"],
-            exclude_newer=self.text("exclude_newer", _scalar_check("exclude_newer")),
-            torch_backend=self.text("torch_backend", _scalar_check("torch_backend")),
-        )
+        values: dict[str, Any] = {name: self.texts(name, _entry_check(name)) for name in LIST_FIELDS}
+        values |= {name: self.text(name, _scalar_check(name)) for name in SCALAR_FIELDS}
+        return Levers(**values, sources=self._sources())
 
     def _sources(self) -> tuple[tuple[str, str], ...]:
         sources = self.inner("sources")
@@ -182,7 +171,7 @@ def kind_of(value: object) -> str:
     return _KINDS.get(type(value), "a number" if isinstance(value, (int, float)) else "a date")
 
 
-def _entry_check(name: ListField) -> Callable[[str, str], object]:
+def _entry_check(name: str) -> Callable[[str, str], object]:
     return lambda entry, place: parse_lever(name, entry, place=place)
 
 

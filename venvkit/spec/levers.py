@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Literal, get_args
+from typing import Any
 
 from msgspec import Struct
 from packaging.utils import canonicalize_name
@@ -12,22 +12,13 @@ from packaging.utils import canonicalize_name
 from venvkit.errors import SpecError
 from venvkit.spec.language.marker import Marker, MarkerContext, parse_marker
 from venvkit.spec.language.requirement import parse_line
+from venvkit.spec.language.requires import required_name
 from venvkit.spec.language.urls import check_index_url, has_control, quoted
+from venvkit.spec.options import LEVERS
 
-ListField = Literal[
-    "constraints",
-    "overrides",
-    "excludes",
-    "no_inherit",
-    "optional",
-    "verify",
-    "protect",
-    "only_binary",
-    "no_build",
-]
-LIST_FIELDS: tuple[ListField, ...] = get_args(ListField)
-SCALAR_FIELDS = ("exclude_newer", "torch_backend")
-LEVER_FIELDS = (*LIST_FIELDS, "sources", *SCALAR_FIELDS)
+LIST_FIELDS = tuple(option.name for option in LEVERS if option.form == "texts")
+SCALAR_FIELDS = tuple(option.name for option in LEVERS if option.form == "text")
+LEVER_FIELDS = tuple(option.name for option in LEVERS)
 _ALL = ":all:"
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*)?")
 _BACKEND = re.compile(r"auto|cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)*")
@@ -36,19 +27,7 @@ _BACKEND = re.compile(r"auto|cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)*")
 class Levers(Struct, frozen=True):
     """How the request is to be solved. Each entry of a list may carry a marker, until `applied` evaluates it.
 
-    Args:
-        constraints: Requirements that bound a distribution without requiring it.
-        overrides: Requirements that replace what any distribution says about one.
-        excludes: Distributions that are never installed.
-        no_inherit: Distributions whose copy on the host does not count.
-        optional: Distributions of the request that may be missing in the end.
-        verify: What must be importable in the child: `module` or `module:attribute`.
-        protect: Distributions of the host that must stay whole.
-        sources: The one index that a distribution may come from.
-        only_binary: Distributions never built from source; `:all:` for all.
-        no_build: Distributions for which building is refused; `:all:` for all.
-        exclude_newer: Ignore what was published after this moment: a date, a timestamp, or a duration.
-        torch_backend: The accelerator line of torch's own indexes: `auto`, `cpu`, `cu130`.
+    Its fields are the levers of the table of options, which says what each means.
 
     Raises:
         SpecError: An entry is malformed.
@@ -73,20 +52,13 @@ class Levers(Struct, frozen=True):
 
     def merged(self, other: Levers) -> Levers:
         """Return these levers with those of `other` added; its scalars and its sources by name win."""
-        return Levers(
-            constraints=_joined(self.constraints, other.constraints),
-            overrides=_joined(self.overrides, other.overrides),
-            excludes=_joined(self.excludes, other.excludes),
-            no_inherit=_joined(self.no_inherit, other.no_inherit),
-            optional=_joined(self.optional, other.optional),
-            verify=_joined(self.verify, other.verify),
-            protect=_joined(self.protect, other.protect),
-            sources=_by_name(self.sources, other.sources),
-            only_binary=_joined(self.only_binary, other.only_binary),
-            no_build=_joined(self.no_build, other.no_build),
-            exclude_newer=other.exclude_newer or self.exclude_newer,
-            torch_backend=other.torch_backend or self.torch_backend,
-        )
+        values: dict[str, Any] = {name: _joined(getattr(self, name), getattr(other, name)) for name in LIST_FIELDS}
+        # Two overrides of one name contradict each other: the later speaker's replaces the earlier one.
+        named = set(map(required_name, other.overrides))
+        earlier = tuple(line for line in self.overrides if required_name(line) not in named)
+        values["overrides"] = _joined(earlier, other.overrides)
+        values |= {name: getattr(other, name) or getattr(self, name) for name in SCALAR_FIELDS}
+        return Levers(**values, sources=_by_name(self.sources, other.sources))
 
     def applied(self, context: MarkerContext) -> Levers:
         """Return the levers that hold in `context`: no markers left, names normalized.
@@ -95,7 +67,7 @@ class Levers(Struct, frozen=True):
             SpecError: A marker uses a variable without a value (`marker-unknown`).
         """
 
-        def keep(field: ListField, entries: tuple[str, ...]) -> tuple[str, ...]:
+        def keep(field: str, entries: tuple[str, ...]) -> tuple[str, ...]:
             kept: list[str] = []
             for index, entry in enumerate(entries):
                 place = f"{field}[{index}]"
@@ -104,24 +76,13 @@ class Levers(Struct, frozen=True):
                     kept.append(value)
             return tuple(dict.fromkeys(kept))
 
-        return Levers(
-            constraints=keep("constraints", self.constraints),
-            overrides=keep("overrides", self.overrides),
-            excludes=keep("excludes", self.excludes),
-            no_inherit=keep("no_inherit", self.no_inherit),
-            optional=keep("optional", self.optional),
-            verify=keep("verify", self.verify),
-            protect=keep("protect", self.protect),
-            sources=_by_name(self.sources, ()),
-            only_binary=keep("only_binary", self.only_binary),
-            no_build=keep("no_build", self.no_build),
-            exclude_newer=self.exclude_newer,
-            torch_backend=self.torch_backend,
-        )
+        values: dict[str, Any] = {name: keep(name, getattr(self, name)) for name in LIST_FIELDS}
+        values |= {name: getattr(self, name) for name in SCALAR_FIELDS}
+        return Levers(**values, sources=_by_name(self.sources, ()))
 
 
 def parse_lever(
-    field: ListField, text: str, *, place: str, known_variables: Collection[str] | None = None
+    field: str, text: str, *, place: str, known_variables: Collection[str] | None = None
 ) -> tuple[str, Marker | None]:
     """Return the value of one entry in its normal form, and its condition.
 
@@ -171,9 +132,8 @@ def check_source(name: str, url: str, place: str) -> tuple[str, str]:
 
 
 def _faults(levers: Levers) -> Iterator[SpecError]:
-    lists: dict[ListField, tuple[str, ...]] = {field: getattr(levers, field) for field in LIST_FIELDS}
-    for field, entries in lists.items():
-        for index, entry in enumerate(entries):
+    for field in LIST_FIELDS:
+        for index, entry in enumerate(getattr(levers, field)):
             try:
                 parse_lever(field, entry, place=f"{field}[{index}]")
             except SpecError as error:
@@ -184,7 +144,7 @@ def _faults(levers: Levers) -> Iterator[SpecError]:
         except SpecError as error:
             yield error
     for scalar in SCALAR_FIELDS:
-        text = levers.exclude_newer if scalar == "exclude_newer" else levers.torch_backend
+        text = getattr(levers, scalar)
         if text is not None and (fault := lever_fault(scalar, text, scalar)) is not None:
             yield fault
 

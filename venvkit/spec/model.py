@@ -13,20 +13,11 @@ from venvkit.errors import SpecError
 from venvkit.spec.fields import Faults, Reader, Table, kind_of
 from venvkit.spec.language.requirement import Line, parse_line
 from venvkit.spec.language.urls import check_find_links, check_host, check_index_url, has_control, quoted
-from venvkit.spec.levers import LEVER_FIELDS, Levers
+from venvkit.spec.levers import Levers
+from venvkit.spec.options import BLOCK, BY_NAME
 
-INDEX_STRATEGIES = ("first-index", "unsafe-first-match", "unsafe-best-match")
-BLOCK_FIELDS = (
-    "packages",
-    "inherit_pip_config",
-    "index_url",
-    "extra_index_url",
-    "find_links",
-    "trusted_host",
-    "index_strategy",
-    "no_build_isolation",
-    *LEVER_FIELDS,
-)
+INDEX_STRATEGIES = BY_NAME["index_strategy"].words
+BLOCK_FIELDS = tuple(option.field for option in BLOCK)
 _NAME_BYTES = 200
 
 

@@ -21,7 +21,6 @@ from msgspec import Struct
 from venvkit.base.digest import digest
 from venvkit.errors import MachineError
 
-RECEIPT = "venvkit.json"
 KEY_LENGTH = 16
 
 
@@ -79,7 +78,8 @@ class Layout(Struct, frozen=True):
         return self.locks / f"{key[:KEY_LENGTH]}.lock"
 
     def shell_lock(self, shell: Path) -> Path:
-        return self.locks / f"shell-{digest(list(shell.relative_to(self.shells).parts))[:KEY_LENGTH]}.lock"
+        parts = list(shell.parts[len(self.shells.parts) :])
+        return self.locks / f"shell-{digest(parts)[:KEY_LENGTH]}.lock"
 
     def build_locks(self, count: int) -> list[Path]:
         """Return the slots for builds that run at the same time."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from venvkit.api import ensure_env
-from venvkit.cli.options.request import enable_option, json_option, quiet_option, request_options
+from venvkit.cli.options.request import RequestCommand, enable_option, json_option, quiet_option, request_options
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@click.command("build")
+@click.command("build", cls=RequestCommand)
 @click.argument("models", metavar="MODEL...", nargs=-1)
 @request_options
 @enable_option

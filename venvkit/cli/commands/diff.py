@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvkit.cli.options.request import json_option, quiet_option, request_options
+from venvkit.cli.options.request import RequestCommand, json_option, quiet_option, request_options
 from venvkit.cli.options.subjects import refuse_options, subject
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.progress.show import reporting
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@click.command("diff")
+@click.command("diff", cls=RequestCommand)
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @request_options

@@ -12,7 +12,8 @@ from venvkit.cli.options.select import store
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.collection import Collection
 from venvkit.settings import load_settings
-from venvkit.store.collect.gc import Wish, collect
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 
 
 @click.command("gc")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venvkit.api import plan_env
-from venvkit.cli.options.request import enable_option, json_option, quiet_option, request_options
+from venvkit.cli.options.request import RequestCommand, enable_option, json_option, quiet_option, request_options
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@click.command("plan")
+@click.command("plan", cls=RequestCommand)
 @click.argument("model", required=False)
 @request_options
 @enable_option

@@ -9,7 +9,7 @@ from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.place import RolledBack
 from venvkit.errors import UsageError
-from venvkit.store.look.history import rollback
+from venvkit.store.change.rollback import rollback
 
 
 @click.command("rollback")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from venvkit.api import ensure_env
-from venvkit.cli.options.request import enable_option, quiet_option, request_options
+from venvkit.cli.options.request import RequestCommand, enable_option, quiet_option, request_options
 from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import attend, cancellable
 from venvkit.errors import CancelledError, UsageError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@click.command("run")
+@click.command("run", cls=RequestCommand)
 @click.argument("model")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @request_options

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvkit.cli.options.request import json_option, request_options
+from venvkit.cli.options.request import RequestCommand, json_option, request_options
 from venvkit.cli.options.select import select, select_one, store
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.show import Sight
 from venvkit.errors import UsageError
+from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
-from venvkit.launch.warm import read_entry
 from venvkit.settings import load_settings
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@click.command("show")
+@click.command("show", cls=RequestCommand)
 @click.argument("model")
 @request_options
 @json_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from packaging.utils import InvalidName, canonicalize_name
 
-from venvkit.cli.options.request import json_option, quiet_option, request_options
+from venvkit.cli.options.request import RequestCommand, json_option, quiet_option, request_options
 from venvkit.cli.options.subjects import ordered, refuse_options, subject
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.progress.show import reporting
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 
-@click.command("why")
+@click.command("why", cls=RequestCommand)
 @click.argument("model")
 @click.argument("name")
 @request_options

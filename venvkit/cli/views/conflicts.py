@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from venvkit.cli.page.blocks import Block, Cell, Column, table
 from venvkit.cli.page.text import counted
-from venvkit.proof.ownership import Conflict
+from venvkit.formats.receipt import Conflict
 
 _KINDS = {"same-file": "both own it", "split": "split between environment and host"}
 

@@ -11,6 +11,7 @@ from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
 from venvkit.cli.page.text import counted, size
 from venvkit.cli.views.why import chain_of, explained
+from venvkit.events import Warned
 from venvkit.formats.receipt import Receipt
 from venvkit.host.distribution import Unreadable
 from venvkit.launch.job import Planned
@@ -58,6 +59,7 @@ class PlanView(Struct, frozen=True):
     broken: tuple[Violation, ...]
     relaxed: tuple[Relaxed, ...]
     absent: tuple[Absent, ...]
+    warnings: tuple[Warned, ...]
     key: str
     unreadable: tuple[Unreadable, ...]
     download_bytes: int
@@ -76,6 +78,7 @@ class PlanView(Struct, frozen=True):
             broken=plan.broken,
             relaxed=plan.relaxed,
             absent=plan.absent,
+            warnings=plan.warnings,
             key=key,
             unreadable=unreadable,
             download_bytes=plan.download_bytes,
@@ -99,6 +102,7 @@ class PlanView(Struct, frozen=True):
             self._repaired_table(),
             self._relaxed_table(),
             self._absent_table(),
+            self._warnings_table(),
             self._broken_table(),
             self._unreadable_table(),
         )
@@ -143,6 +147,10 @@ class PlanView(Struct, frozen=True):
         columns = (Column("asked", "strong"), Column("because", "quiet", folds=True))
         rows = [(item.requirement, item.reason) for item in self.absent]
         return table("absent: optional, and without a solution", columns, rows, "warn")
+
+    def _warnings_table(self) -> Table:
+        rows = [(item.code, item.message) for item in self.warnings]
+        return table("warnings of the resolver", (Column("code", "warn"), Column("about", folds=True)), rows, "warn")
 
     def _broken_table(self) -> Table:
         columns = (Column("distribution", "strong"), Column("requires", folds=True), Column("finds"))

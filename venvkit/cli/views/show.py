@@ -13,7 +13,7 @@ from venvkit.cli.page.text import size
 from venvkit.cli.views.conflicts import conflict_tables
 from venvkit.cli.views.place import Place
 from venvkit.cli.views.plan import PlanView
-from venvkit.proof.ownership import Conflict
+from venvkit.formats.receipt import Conflict
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import holders
 from venvkit.store.look.inventory import Entry

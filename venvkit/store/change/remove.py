@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from pathlib import Path
 
 from venvkit.errors import BusyError
 from venvkit.formats.receipt import is_known
-from venvkit.store.collect.environment import collect_environment, wanted_environments
+from venvkit.store.change.environment import collect_environment
+from venvkit.store.change.index import forget
 from venvkit.store.layout import Layout
-from venvkit.store.lock.flock import attempt
 from venvkit.store.lock.lease import holders, in_use
 from venvkit.store.lock.processes import running_from
 from venvkit.store.look.inventory import Entry
-from venvkit.store.shell.point import hold_shell, remove_shell, wanted_by
+from venvkit.store.look.shells import wanted_by, wanted_environments
+from venvkit.store.shell.point import hold_shell, remove_shell
 
 
 def remove_entry(layout: Layout, entry: Entry) -> bool:
@@ -59,18 +58,6 @@ def _collect(layout: Layout, environment: Path) -> bool:
 def _wanted_by_others(layout: Layout, shell: Path) -> set[Path]:
     others = (path for path in layout.shells.glob("*/*/*") if path != shell)
     return {environment for path in others for environment in wanted_by(path)}
-
-
-def forget(layout: Layout, shell: Path) -> None:
-    """Remove the index entries that lead to a shell, and their locks."""
-    for path in layout.requests.glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            if json.loads(path.read_bytes())["facts"]["shell"] != str(shell):
-                continue
-            path.unlink()
-            with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
-                if lock is not None:
-                    lock.discard = True
 
 
 def _busy(entry: Entry, pids: tuple[int, ...]) -> BusyError:

@@ -6,7 +6,6 @@ Before an environment goes it is asked again, under its lock, whether it is leas
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,39 +13,20 @@ from typing import Literal
 from msgspec import Struct
 
 from venvkit.base import crash
-from venvkit.store.change.remove import forget
-from venvkit.store.collect.environment import collect_environment, wanted_environments
-from venvkit.store.collect.sweep import Rubble, rubble, sweep, sweep_locks
-from venvkit.store.disk.usage import Usage, measure
+from venvkit.store.change.environment import collect_environment
+from venvkit.store.change.index import forget, forget_gone
+from venvkit.store.collect.rules import Verdict, Wish, decide
+from venvkit.store.collect.sweep import rubble, sweep, sweep_locks
+from venvkit.store.disk.usage import measure
 from venvkit.store.layout import Layout
-from venvkit.store.lock.flock import attempt, hold
+from venvkit.store.lock.flock import hold
 from venvkit.store.lock.lease import holders
 from venvkit.store.lock.processes import running_from
+from venvkit.store.look.shells import wanted_environments
 from venvkit.store.look.survey import Survey, survey
 from venvkit.store.shell.point import hold_shell, remove_shell
 
 Kind = Literal["environment", "shell", "rubble", "foreign"]
-
-
-class Wish(Struct, frozen=True):
-    """What a collection is asked to do; by default it removes what no shell and no kept generation wants.
-
-    Args:
-        older_than: Also drop shells not used for that many seconds.
-        max_size: Also drop generations, then shells, the least recently used first, until the environments hold at
-            most that many bytes on the disk.
-        keep_last: How many generations of each shell are kept; None keeps what the shells keep.
-        keep: Models, shells or environments that stay, by name or path.
-        foreign: Delete what was moved aside.
-        dry_run: Decide and report, and remove nothing.
-    """
-
-    older_than: float | None = None
-    max_size: int | None = None
-    keep_last: int | None = None
-    keep: tuple[str, ...] = ()
-    foreign: bool = False
-    dry_run: bool = False
 
 
 class Collected(Struct, frozen=True):
@@ -79,14 +59,6 @@ class Report(Struct, frozen=True):
     size: int
 
 
-class _Verdict(Struct, frozen=True):
-    """What goes: shells with the reason, environments with the reason, rubble."""
-
-    shells: dict[Path, str]
-    environments: dict[Path, str]
-    rubble: tuple[Rubble, ...]
-
-
 def collect(layout: Layout, wish: Wish) -> Report:
     """Collect a store's garbage.
 
@@ -100,7 +72,7 @@ def collect(layout: Layout, wish: Wish) -> Report:
         found = survey(layout, wish.keep_last)
         stray = tuple(rubble(layout, foreign=wish.foreign))
         usage = measure([*found.environments, *(item.path for item in stray)])
-        verdict = _decide(found, usage, wish, stray)
+        verdict = decide(found, usage, wish, stray)
         doomed = [*verdict.environments, *(item.path for item in verdict.rubble)]
         kept = [path for path in found.environments if path not in verdict.environments]
         if wish.dry_run:
@@ -113,40 +85,7 @@ def collect(layout: Layout, wish: Wish) -> Report:
     return Report(removed, left, usage.freed(gone), usage.size(kept))
 
 
-def _decide(found: Survey, usage: Usage, wish: Wish, stray: tuple[Rubble, ...]) -> _Verdict:
-    shells: dict[Path, str] = {}
-    now = time.time()
-    if wish.older_than is not None:
-        for shell in found.shells:
-            if found.may_drop(shell, wish.keep) and now - found.last_use(shell) > wish.older_than:
-                shells[shell.path] = f"not used for {(now - found.last_use(shell)) / 86400:.1f} days"
-    environments = dict.fromkeys(found.unwanted(shells, wish.keep), "no shell wants it")
-    if wish.max_size is not None:
-        _fit(found, usage, wish, shells, environments)
-    return _Verdict(shells, environments, stray)
-
-
-def _fit(found: Survey, usage: Usage, wish: Wish, shells: dict[Path, str], environments: dict[Path, str]) -> None:
-    """Drop more, the least recently used first, until what stays fits: old generations, then whole shells."""
-    assert wish.max_size is not None
-
-    def too_large() -> bool:
-        return usage.size(path for path in found.environments if path not in environments) > (wish.max_size or 0)
-
-    for path in found.former_generations(shells, wish.keep):
-        if not too_large():
-            return
-        environments.setdefault(path, "the store is too large, and this is a former generation")
-    for shell in sorted(found.shells, key=found.last_use):
-        if not too_large():
-            return
-        if shell.path not in shells and found.may_drop(shell, wish.keep):
-            shells[shell.path] = "the store is too large, and this was not used for longest"
-            for path in found.unwanted(shells, wish.keep):
-                environments.setdefault(path, "its shells were dropped")
-
-
-def _listed(verdict: _Verdict) -> Iterator[Collected]:
+def _listed(verdict: Verdict) -> Iterator[Collected]:
     for item in verdict.rubble:
         yield Collected("foreign" if item.foreign else "rubble", item.path, item.why)
     for path, why in verdict.shells.items():
@@ -164,7 +103,7 @@ def _left(layout: Layout, found: Survey) -> Iterator[Left]:
             yield Left(environment.path, "in use", holders(layout.lease(environment.path.name)))
 
 
-def _carry_out(layout: Layout, verdict: _Verdict, wish: Wish) -> tuple[tuple[Collected, ...], tuple[Left, ...]]:
+def _carry_out(layout: Layout, verdict: Verdict, wish: Wish) -> tuple[tuple[Collected, ...], tuple[Left, ...]]:
     swept = [item for item in verdict.rubble if sweep(layout, item)]
     removed = [Collected("foreign" if item.foreign else "rubble", item.path, item.why) for item in swept]
     left: list[Left] = []
@@ -189,7 +128,7 @@ def _carry_out(layout: Layout, verdict: _Verdict, wish: Wish) -> tuple[tuple[Col
         elif fate != "wanted":
             left.append(Left(path, fate, holders(layout.lease(path.name))))
     crash.at("gc-environments")
-    _forget_gone(layout)
+    forget_gone(layout)
     sweep_locks(layout)
     crash.at("gc-index")
     return tuple(removed), tuple(left)
@@ -204,17 +143,3 @@ def _drop(layout: Layout, shell: Path) -> bool:
         remove_shell(shell, layout.shells)
         held.discard = True
     return True
-
-
-def _forget_gone(layout: Layout) -> None:
-    """Remove index entries whose environment or shell is gone: they can never be true again."""
-    from venvkit.launch.warm import read_entry
-
-    for path in layout.requests.glob("*.json"):
-        entry = read_entry(str(path))
-        if entry is not None and all(Path(entry["facts"][name]).exists() for name in ("path", "shell")):
-            continue
-        with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
-            if lock is not None:
-                path.unlink(missing_ok=True)
-                lock.discard = True

@@ -10,11 +10,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from venvkit.base.files import ASIDE, TEMPORARY, delete, listed
-from venvkit.store.collect.environment import collect_environment, shells_of, wanted_environments
-from venvkit.store.layout import RECEIPT, Layout
+from venvkit.formats.receipt import RECEIPT
+from venvkit.store.change.environment import collect_environment
+from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import attempt
 from venvkit.store.lock.lease import exclusive
 from venvkit.store.lock.processes import running_from
+from venvkit.store.look.shells import shells_of, wanted_environments
 from venvkit.store.look.survey import environment_folders
 from venvkit.store.shell.point import sweep_shell
 

@@ -6,20 +6,10 @@ sorts last: the child's own `.pth` lines come first, and so do its editable inst
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from pathlib import Path
 
-HOOK = "_venvkit_child"
-POINTER = "zzzz_venvkit.pth"
-# A process that started through a shell tells those that it starts through it which environment it has: when the shell
-# moves on meanwhile, its workers still get the environment of the process that they work for.
-PINNED = "_VENVKIT_SHELL"
-_POINTER_HEAD = (
-    f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
-    "site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else "
-)
-_POINTER_TAIL = ")\n"
+from venvkit.formats.pointer import HOOK, PINNED, POINTER
 
 # It must not fail and costs 1-2 ms at every start of every process: few lines, few imports.
 _TEMPLATE = '''\
@@ -32,6 +22,7 @@ import sys
 SITE_DIRS = {site_dirs}
 PLAIN_DIRS = {plain_dirs}
 ORDER = {order}
+OWN = os.path.dirname(os.path.abspath(__file__))
 LEASE = {lease}
 lease = None
 
@@ -91,14 +82,56 @@ def pin():
         os.environ[{pinned!r}] = sys.prefix + "\\n" + own
 
 
+class Behind:
+    """A finder that a host `.pth` put in front of the path finder: it does not hide what the environment has."""
+
+    def __init__(self, finder, path_finder):
+        self.finder, self.path_finder, self.known = finder, path_finder, {{}}
+
+    def find_spec(self, name, path=None, target=None):
+        found = self.finder.find_spec(name, path, target)
+        if found is None or (found.origin or "").startswith(OWN + os.sep) or not self.owns(name.partition(".")[0]):
+            return found
+        return None
+
+    def owns(self, head):
+        if head not in self.known:
+            spec = self.path_finder.find_spec(head, [OWN])
+            self.known[head] = spec is not None and spec.origin is not None
+        return self.known[head]
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def __eq__(self, other):
+        return other is self or other is self.finder
+
+    def __hash__(self):
+        return hash(self.finder)
+
+
+def stand_behind(before):
+    """Wrap the finders that the host's start-up files put in front of the path finder."""
+    paths = [item for item in before if getattr(item, "__name__", "") == "PathFinder"]
+    if paths and paths[0] in sys.meta_path:
+        for number in range(sys.meta_path.index(paths[0])):
+            finder = sys.meta_path[number]
+            if not any(finder is item for item in before) and hasattr(finder, "find_spec"):
+                sys.meta_path[number] = Behind(finder, paths[0])
+
+
 if ORDER:
+    finders = list(sys.meta_path)
     see_host()
+    stand_behind(finders)
 pin()
 take_lease()
 '''
 
 
-def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequence[str], lease: Path) -> str:
+def hook_source(
+    site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequence[str], lease: Path, hiding: str = ""
+) -> str:
     """Return the hook's source.
 
     Args:
@@ -106,13 +139,17 @@ def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequ
         plain_dirs: Host directories that are only on its path (PYTHONPATH, lines of `.pth` files).
         order: All of them, in the host's order; empty for an environment that does not see the host.
         lease: The environment's lease file.
+        hiding: Further code, see `hiding_source`; empty where nothing is hidden.
     """
-    return _TEMPLATE.format(
-        site_dirs=_literal(site_dirs),
-        plain_dirs=_literal(plain_dirs),
-        order=_literal(order),
-        lease=ascii(str(lease)),
-        pinned=PINNED,
+    return (
+        _TEMPLATE.format(
+            site_dirs=_literal(site_dirs),
+            plain_dirs=_literal(plain_dirs),
+            order=_literal(order),
+            lease=ascii(str(lease)),
+            pinned=PINNED,
+        )
+        + hiding
     )
 
 
@@ -125,20 +162,3 @@ def write_hook(site_packages: Path, source: str) -> None:
     """Put the hook and the line that imports it into an environment under construction."""
     (site_packages / f"{HOOK}.py").write_text(source, encoding="utf-8")
     (site_packages / POINTER).write_text(f"import {HOOK}\n", encoding="utf-8")
-
-
-def pointer_line(site_packages: Path) -> bytes:
-    """Return the content of a shell's `.pth`: it adds an environment's site-packages, hook and all."""
-    return f"{_POINTER_HEAD}{str(site_packages)!a}{_POINTER_TAIL}".encode()
-
-
-def pointed_to(pointer: bytes) -> str:
-    """Return the site-packages that a shell's `.pth` adds; empty when it is not one of ours."""
-    line = pointer.decode("ascii", "replace")
-    if not line.startswith(_POINTER_HEAD) or not line.endswith(_POINTER_TAIL):
-        return ""
-    try:
-        value = ast.literal_eval(line[len(_POINTER_HEAD) : -len(_POINTER_TAIL)])
-    except (ValueError, SyntaxError):
-        return ""
-    return value if isinstance(value, str) else ""

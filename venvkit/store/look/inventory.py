@@ -14,13 +14,12 @@ from typing import Literal
 from msgspec import Struct
 
 from venvkit.errors import MachineError, UsageError
-from venvkit.formats.index import Answer, answers
 from venvkit.formats.receipt import Receipt, read_receipt
 from venvkit.proof.integrity import fault
-from venvkit.store.collect.environment import shells_of
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import in_use
-from venvkit.store.shell.point import shell_target
+from venvkit.store.look.index import Answer, answers
+from venvkit.store.look.shells import shell_target, shells_of
 
 State = Literal["ready", "spoilt", "incomplete", "unknown-schema", "foreign"]
 

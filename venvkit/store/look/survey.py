@@ -13,11 +13,10 @@ from msgspec import Struct
 from venvkit.base.files import listed
 from venvkit.formats.mark import MARK, read_mark
 from venvkit.formats.receipt import seal_of
-from venvkit.store.collect.environment import shells_of
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import in_use, last_use
 from venvkit.store.lock.processes import running_from
-from venvkit.store.shell.point import wanted_by_mark
+from venvkit.store.look.shells import shells_of, wanted_by_mark
 
 ENVIRONMENT_NAME = re.compile(r"[0-9a-f]+-\d+")
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from venvkit.base import crash
-from venvkit.base.files import delete, listed, move_aside
+from venvkit.base.files import delete, move_aside
 from venvkit.store.layout import KEY_LENGTH, Layout
 from venvkit.store.lock.flock import attempt
 from venvkit.store.lock.lease import exclusive
 from venvkit.store.lock.processes import running_from
-from venvkit.store.shell.point import wanted_by
 
 Fate = Literal["removed", "in-use", "at-work", "wanted"]
 
@@ -47,16 +45,3 @@ def collect_environment(layout: Layout, environment: Path, wanted: Callable[[], 
         crash.at("environment-removed")
         lock.discard = not list(layout.envs.glob(f"{key[:KEY_LENGTH]}-*"))
     return "removed"
-
-
-def shells_of(layout: Layout) -> list[Path]:
-    """Return everything that stands where shells stand, ours or not, sorted by path."""
-    engines = (engine for model in listed(layout.shells) for engine in listed(model))
-    shells = (shell for engine in engines for shell in listed(engine))
-    found = (Path(shell) for shell in shells if not os.path.basename(shell).startswith("."))  # noqa: PTH119
-    return sorted(path for path in found if path.is_dir())
-
-
-def wanted_environments(layout: Layout, keep_last: int | None = None) -> set[Path]:
-    """Return the environments that shells want: those in force and the generations that they keep."""
-    return {environment for shell in shells_of(layout) for environment in wanted_by(shell, keep_last)}

@@ -1,0 +1,89 @@
+"""Writing the index: a request on this host -> its environment, so that the second launch does not plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from venvkit.base.digest import canonical_json
+from venvkit.base.files import write_atomically
+from venvkit.base.watch import Watch
+from venvkit.formats.entry import SCHEMA
+from venvkit.formats.receipt import Receipt
+from venvkit.store.layout import Layout
+from venvkit.store.lock.flock import attempt
+from venvkit.store.look.index import index_entries, own_watches
+
+
+def write_entry(
+    layout: Layout,
+    request: str,
+    receipt: Receipt,
+    shell: Path,
+    *,
+    deep: str,
+    watches: Sequence[Watch],
+    model: str,
+    engine: str | None,
+    call: Mapping[str, Any] | None,
+) -> Mapping[str, Any]:
+    """Record that `request` is answered by an environment, and return the facts that the warm path will give.
+
+    Args:
+        request: The request key.
+        deep: Digest of the request after parsing and of the host's content: when only watches moved, an equal one
+            says that nothing has changed.
+        watches: What the request and the host were read from.
+        call: What repeats the call, so that a spoilt environment can be built anew; None when that may not be stored.
+    """
+    facts = facts_of(layout, receipt, shell, model=model, engine=engine)
+    entry = {
+        "schema": SCHEMA,
+        "facts": facts,
+        "deep": deep,
+        "call": call,
+        "size": receipt.size,
+        "watches": [*watches, *own_watches(receipt, shell)],
+    }
+    # One that a power cut has spoilt is none: then the environment is found by its content.
+    write_atomically(layout.request(request), canonical_json(entry), what="index", sync="never")
+    return facts
+
+
+def facts_of(layout: Layout, receipt: Receipt, shell: Path, *, model: str, engine: str | None) -> Mapping[str, Any]:
+    """Return what an `Environment` is made of."""
+    return {
+        "model": model,
+        "engine": engine,
+        "version": receipt.interpreter,
+        "key": receipt.key,
+        "id": receipt.id,
+        "python": receipt.python,
+        "path": receipt.path,
+        "shell": str(shell),
+        "scripts": list(receipt.scripts),
+        "libraries": list(receipt.libraries),
+        "lease": str(layout.lease(receipt.id)),
+    }
+
+
+def forget(layout: Layout, shell: Path) -> None:
+    """Remove the index entries that lead to a shell, and their locks."""
+    for path, entry in index_entries(layout):
+        if entry is not None and entry["facts"]["shell"] == str(shell):
+            path.unlink(missing_ok=True)
+            with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
+                if lock is not None:
+                    lock.discard = True
+
+
+def forget_gone(layout: Layout) -> None:
+    """Remove the index entries that can never be true again: unreadable, or their environment or shell is gone."""
+    for path, entry in index_entries(layout):
+        if entry is not None and all(Path(entry["facts"][name]).exists() for name in ("path", "shell")):
+            continue
+        with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
+            if lock is not None:
+                path.unlink(missing_ok=True)
+                lock.discard = True

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.plan.fake import ENVIRONMENT, host_of, member
@@ -14,7 +13,6 @@ from venvkit.plan.families import NO_FAMILIES
 from venvkit.plan.orphans import orphans, requirements_of
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.view import HostView, Member, Rules, overlay
-from venvkit.spec.language.requires import parse_requires
 
 NAMES = ("a", "b", "c", "d")
 EXTRAS = ("", "[x]")
@@ -125,27 +123,3 @@ def test_what_the_request_moves_protects_or_overrides_bounds_nothing_or_more() -
     assert bounds("a>=2") == ["c==1.0 requires b>=1"]
     assert bounds("a>=2", overrides=("b>=3",)) == bounds("a>=2", excludes=("b",)) == []
     assert "a==1.0 requires a==1.0" in bounds("a>=2", protect=frozenset({canonicalize_name("a")}))
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "a", "a>1,", "a>=1,<2,", "a (>=1)", "a[x]>1", "a>=1;python_version>'3'", "a ==1.*", "a===1", "a>=", "a >=1 <2",
-        "a; x", "a>=1.0.dev1+local", "a @ https://files.example/a.whl", "a>1;", "a>1 ; extra == 'x'", "a!=1.*,>=2",
-        "a>=1,,<2", "a>=v1", "a >1, <2 ; (os_name=='nt')", "-a", "a-", "a_", "a.>1", "a>=1 # why", "a>=1 <=2",
-        "a==1.0-1", "a<=1.*", "a==1!2.0", "a==1.*.2", " a>1 ", "A.b_C>1", "a>1 ; extra=='X' and python_version<'4'",
-        "a;", "a~=1",
-        "a>=1.0_1", "a<2;'linux' in sys_platform", "a,b", "a>1 ; python_version", "", ">1", "a>1\tand",
-    ],
-)  # fmt: skip
-def test_a_line_means_what_packaging_says(line: str) -> None:
-    try:
-        expected = Requirement(line)
-    except InvalidRequirement:
-        expected = None
-    found = parse_requires(line)
-    assert (found is None) is (expected is None)
-    if found is not None and expected is not None:
-        assert (found, hash(found), str(found), found.extras, str(found.specifier), found.url) == (
-            expected, hash(expected), str(expected), expected.extras, str(expected.specifier), expected.url
-        )  # fmt: skip

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
-from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.plan.values import Violation
 from venvkit.plan.view import Rules, View
+from venvkit.spec.language.requires import Requires as Parsed
 from venvkit.spec.language.requires import active_requires, parse_requires, satisfied
 
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 
-from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.plan.bounds import Bound, as_constraints, order
@@ -19,6 +18,7 @@ from venvkit.plan.closure import closure, host_extras
 from venvkit.plan.families import Families
 from venvkit.plan.values import Violation
 from venvkit.plan.view import HostView, Member, Rules, View
+from venvkit.spec.language.requires import Requires as Parsed
 from venvkit.spec.language.requires import active_requires, required_name, satisfied
 
 # A host is planned over with one marker environment and one set of rules; a few more are no harm.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
-from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.spec.language.requires import Requires as Parsed
 from venvkit.spec.language.requires import parse_requires
 
 

@@ -17,6 +17,7 @@ from venvkit.host.distribution import Unreadable
 from venvkit.launch.job import Planned
 from venvkit.plan.explain import Why
 from venvkit.plan.values import Absent, Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
+from venvkit.spec.language.requires import unreadable_requires
 
 if TYPE_CHECKING:
     pass
@@ -159,7 +160,7 @@ class PlanView(Struct, frozen=True):
     def _unreadable_table(self) -> Table:
         columns = (Column("path", folds=True), Column("why", "quiet", folds=True))
         rows = [(item.path, item.why) for item in self.unreadable]
-        return table(f"unreadable on the host, and left out: {len(rows)}", columns, rows, "warn")
+        return table(f"unreadable on the host: {len(rows)}", columns, rows, "warn")
 
 
 def _note(item: Install, replaced: str | None) -> str:
@@ -188,7 +189,7 @@ class Decision(Struct, frozen=True):
             python=planned.recipe.interpreter.version,
             host=host.interpreter.python if host is not None else "",
             key=planned.key,
-            unreadable=planned.job.host.unreadable,
+            unreadable=(*planned.job.host.unreadable, *unreadable_requires(planned.job.host.distributions)),
         )
         why = explained(planned.plan, planned.recipe.problem) if explain else None
         return cls(planned.job.spec.name, view, why)

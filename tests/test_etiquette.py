@@ -14,7 +14,7 @@ from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import ensure_env, plan_env
 from venvkit.errors import SourceError
 from venvkit.events import Event, Warned
-from venvkit.launch.job import Planned
+from venvkit.launch.planning import Planned
 
 BEST, FIRST = "unsafe-best-match", "first-index"
 # How an index fails, by what it is told to do, or by an address where there is none.

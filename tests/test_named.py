@@ -102,7 +102,7 @@ def test_a_file_of_that_name_is_a_path(
     put(home / "model" / "v2" / "llm", "mine", "tool==1.0")
     monkeypatch.chdir(write_spec("other", ["tool==2.0"]).rename(host.prefix / "mine").parent)
     assert versions(host, "mine") == ["2.0"]
-    assert plan_env(Path("mine"), host_python=host.python).job.spec.name == "other"
+    assert plan_env(Path("mine"), host_python=host.python).reading.spec.name == "other"
     with pytest.raises(SpecError, match="cannot be read"):
         plan_env(Path("hello"), host_python=host.python)
 

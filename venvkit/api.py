@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from venvkit.events import Observer
     from venvkit.launch.asked import Choices
-    from venvkit.launch.job import Planned
+    from venvkit.launch.planning import Planned
     from venvkit.spec.model import ModelSpec
 
 
@@ -69,9 +69,9 @@ def ensure_env(
         if asked is not None:
             remember(asked, entry, call.given.watch, before)
         return Environment(entry["facts"])
-    from venvkit.launch.ensure import provision
+    from venvkit.launch.ensure import ensure
 
-    return provision(call, key, observer, cancel)
+    return ensure(call, key, observer, cancel)
 
 
 async def ensure_env_async(
@@ -116,12 +116,10 @@ def plan_env(
     Raises:
         VenvkitError: As `ensure_env`.
     """
-    from venvkit.events import guarded
-    from venvkit.launch.job import open_job, plan_job
+    from venvkit.launch.ensure import plan_call
 
     environ = dict(os.environ)
-    call = Call(spec, choices, load_settings(environ), environ)
-    return plan_job(open_job(call, guarded(observer), cancel))
+    return plan_call(Call(spec, choices, load_settings(environ), environ), observer, cancel)
 
 
 def _host(

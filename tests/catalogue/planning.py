@@ -23,7 +23,8 @@ from venvkit.base.process import Completed, Runner
 from venvkit.errors import VenvkitError
 from venvkit.events import guarded
 from venvkit.launch.asked import Call
-from venvkit.launch.job import Planned, open_job, plan_job
+from venvkit.launch.planning import Planned, plan_reading
+from venvkit.launch.reading import open_services, read_call
 from venvkit.settings import load_settings
 
 Record = dict[str, Any]
@@ -116,7 +117,8 @@ def _plan(wanted: RequirementSet, record: Record) -> Planned:
     started = time.monotonic()
     try:
         call = Call(wanted.spec, choices, load_settings(_worker.environ), _worker.environ)
-        return plan_job(open_job(call, guarded(None), None))
+        services = open_services(call, guarded(None), None)
+        return plan_reading(read_call(call, services), services)
     finally:
         record["wall_s"] = round(time.monotonic() - started, 3)
         record["process_s"] = {kind: round(seconds, 3) for kind, seconds in sorted(_worker.spent.items())}
@@ -164,7 +166,7 @@ def _checked(planned: Planned) -> Record:
 
 def _check(planned: Planned, installed: dict[str, tuple[str, tuple[str, ...]]]) -> Report:
     assert _worker is not None
-    levers = planned.job.request.levers
+    levers = planned.reading.request.levers
     return check(
         _worker.settings.host.distributions,
         installed,
@@ -184,7 +186,7 @@ def _roots(planned: Planned) -> list[tuple[str, str]]:
     absent = {item.requirement for item in planned.plan.absent}
     return [
         (item.origin, str(item.name) if item.bare or (item.wish and item.name in relaxed) else str(item))
-        for item in planned.job.request.requirements
+        for item in planned.reading.request.requirements
         if str(item) not in absent
     ]
 

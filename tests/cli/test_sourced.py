@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import readings
 from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.servers import forget_network
@@ -19,10 +20,7 @@ from venvkit.cli.outcome import Outcome, envelope
 from venvkit.cli.page.plain import plain_text
 from venvkit.cli.views.sources import Sourced
 from venvkit.errors import NoSolutionError
-from venvkit.events import ignore
-from venvkit.launch.asked import Call
-from venvkit.launch.job import Job, open_job
-from venvkit.settings import load_settings
+from venvkit.launch.reading import Reading
 
 NAMES = "abcdefgh"
 
@@ -72,18 +70,16 @@ def uv_config(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     return write
 
 
-def opened(spec: Path, host: Host, **choices: Any) -> Job:
-    environ = dict(os.environ)
-    wanted: Any = {"host_python": host.python, **choices}
-    return open_job(Call(spec, wanted, load_settings(environ), environ), ignore, None)
+def opened(spec: Path, host: Host, **choices: Any) -> Reading:
+    return readings.opened(spec, host_python=host.python, **choices)[0]
 
 
-def page(job: Job) -> str:
-    return plain_text(Sourced.of(job).blocks())
+def page(reading: Reading) -> str:
+    return plain_text(Sourced.of(reading).blocks())
 
 
-def data(job: Job) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(envelope("plan", Outcome(Sourced.of(job))))["data"]
+def data(reading: Reading) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(envelope("plan", Outcome(Sourced.of(reading))))["data"]
     return found
 
 
@@ -181,8 +177,8 @@ def test_who_named_what(
     monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example:3128")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ca.pem")
     spec = write_spec("m", ["tool"], trusted_host="spec.example")
-    job = opened(spec, host, find_links=["/callers/wheels"], sources={"tool": "https://tool.example/simple"})
-    found = data(job)
+    reading = opened(spec, host, find_links=["/callers/wheels"], sources={"tool": "https://tool.example/simple"})
+    found = data(reading)
     assert [(one["kind"], one["value"], one["by"], one["where"]) for one in found["indexes"]] == [
         ("package-index", "https://tool.example/simple", "caller", "--source"),
         ("extra-index", "https://****@pip.example/more", "pip", "PIP_EXTRA_INDEX_URL"),
@@ -207,7 +203,7 @@ def test_who_named_what(
     assert [(one["value"], one["by"], one["dropped"]) for one in found["dropped"]] == [
         (os.environ["UV_DEFAULT_INDEX"], "uv", "the request names its own index")
     ]
-    shown = page(job)
+    shown = page(reading)
     for text in ("option --source", "pip: PIP_EXTRA_INDEX_URL", "uv: UV_FIND_LINKS", "not in force", "as pip combines"):
         assert text in shown
     assert "secret" not in shown
@@ -322,7 +318,7 @@ def test_an_index_that_a_plan_had_to_do_without(host: Host, engine: Path, write_
         f'[engines.mine]\nextra_index_urls = ["{gone}"]\noptional_index_urls = ["{gone}"]\n', encoding="utf-8"
     )
     planned = plan_env(write_spec("m", ["tool", "more"]), engine="mine", host_python=host.python, optional="more")
-    found = Sourced.of(planned.job, used=planned.recipe.sources)
+    found = Sourced.of(planned.reading, used=planned.recipe.sources)
     assert [(one.value, one.dropped) for one in found.sources if one.dropped] == [
         (gone, "it cannot be reached, and is optional")
     ]

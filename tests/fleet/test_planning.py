@@ -261,14 +261,14 @@ def test_one_launch_that_hits_a_fault_of_ours_stops_no_other(
 
     shelf.put("plain.json", ("plain", ["tool"]))
     shelf.put("other.json", ("other", ["extra"]))
-    real = planning.plan_job
+    real = planning.plan_reading
 
-    def fall(job: planning.Job) -> object:
-        if job.spec.name == "other":
+    def fall(reading: planning.Reading, services: planning.Services) -> object:
+        if reading.spec.name == "other":
             raise LookupError("https://me:pass@index.example/ is not there")
-        return real(job)
+        return real(reading, services)
 
-    monkeypatch.setattr(planning, "plan_job", fall)
+    monkeypatch.setattr(planning, "plan_reading", fall)
     survey = fleet.plan()
     other = by_name(survey, "other").answer
     assert (other.status, other.trouble and other.trouble.code) == ("failed", "unexpected")

@@ -75,8 +75,8 @@ def exists_watch(path: str) -> Watch:
     return ["exists", path, os.path.exists(path)]
 
 
-def cwd_watch(path: str = "") -> Watch:
-    """Return a watch of the working directory, whatever `path` is; empty where it is gone."""
+def cwd_watch(_path: str = "") -> Watch:
+    """Return a watch of the working directory; an empty path where it is gone."""
     try:
         return ["cwd", os.getcwd()]
     except OSError:

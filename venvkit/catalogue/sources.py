@@ -1,8 +1,9 @@
-"""Where a call looks for a model that it names: the folders of this machine, then the server if it is to be asked."""
+"""The sources that a call searches for a model by name: the folders of this machine, then the server on request."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -13,60 +14,47 @@ from venvkit.catalogue.places import local_places
 from venvkit.catalogue.values import Source
 from venvkit.events import Observer, Warned
 from venvkit.host.snapshot import HostSnapshot
-from venvkit.launch.asked import Call
-from venvkit.spec.engines import EngineTable
+from venvkit.settings import Settings
 
 
-def call_sources(
-    call: Call, host: HostSnapshot, *, cache: Path, observer: Observer, cancel: threading.Event | None
-) -> tuple[Source, ...]:
-    """Return the sources of a call, in the order in which they are asked.
-
-    Args:
-        host: Its `xinference`, where it has one, brings a catalogue.
-        cache: The user's cache directory of venvkit.
-    """
-    interpreter = host.interpreter
-    places = local_places(
-        specs=call.choices["specs"],
-        home=call.settings.home,
-        site_dirs=(*interpreter.site_dirs, *interpreter.pth_dirs),
-    )
-    folders = Folders(places, cache_dir=cache / "catalogue")
-    if not call.choices["from_server"]:
-        return (folders,)
-    from venvkit.catalogue.server import Server
-
-    return (folders, Server(call.settings, call.environ, cancel=cancel, observer=observer))
-
-
-def find_spec(
-    call: Call,
-    host: HostSnapshot,
+def model_sources(
+    settings: Settings,
+    environ: Mapping[str, str],
     *,
-    engines: EngineTable,
+    host: HostSnapshot,
+    specs: Sequence[str],
+    from_server: bool,
     cache: Path,
     observer: Observer,
     cancel: threading.Event | None,
-) -> Found:
-    """Return the spec of the model that a call names.
+) -> tuple[Source, ...]:
+    """Return the sources of models, in the order in which they are asked.
 
     Args:
-        engines: They say which variants of a model are made for another platform.
+        environ: The caller's environment, for the connection to the server.
+        host: Its `xinference`, where it has one, brings a catalogue.
+        specs: Folders of specs that come first, absolute.
+        from_server: Ask the running server too, after the folders.
+        cache: The user's cache directory of venvkit.
+    """
+    interpreter = host.interpreter
+    site_dirs = (*interpreter.site_dirs, *interpreter.pth_dirs)
+    folders = Folders(local_places(specs=specs, home=settings.home, site_dirs=site_dirs), cache_dir=cache / "catalogue")
+    if not from_server:
+        return (folders,)
+    from venvkit.catalogue.server import Server
+
+    return (folders, Server(settings, environ, cancel=cancel, observer=observer))
+
+
+def find_spec(asked: Asked, sources: Sequence[Source], observer: Observer) -> Found:
+    """Return the spec of the model that is asked for.
 
     Raises:
         SpecError: No place has it, several have, or the spec is faulty.
         SourceError: The server cannot be asked, or refuses.
     """
-    asked = Asked(
-        name=call.given.name or "",
-        type=call.choices["model_type"],
-        variant=call.choices["variant"],
-        engine=call.choices["engine"],
-        format=call.choices["model_format"],
-        elsewhere=engines.elsewhere(dict(host.interpreter.environment)["sys_platform"]),
-    )
-    found = find_model(asked, call_sources(call, host, cache=cache, observer=observer, cancel=cancel))
+    found = find_model(asked, sources)
     for fault in found.passed:
         observer(Warned("spec-passed-over", f"{fault}; {found.model.origin} is taken instead"))
     if found.model.place.kind == "server":

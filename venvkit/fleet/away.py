@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from venvkit.base.mask import mask
 from venvkit.errors import NoSolutionError, SourceError
 from venvkit.events import Observer, Warned
-from venvkit.launch.job import Job
+from venvkit.launch.reading import Reading
 
 # What the resolver warns with when it goes on without an index; the address comes first in its message.
 INDEX_AWAY = "index-unreachable"
@@ -21,17 +21,17 @@ class Away(Struct, frozen=True):
 
     _known: dict[str, str] = field(default_factory=dict)
 
-    def learn(self, job: Job, warned: Iterable[Warned]) -> None:
-        """Note the optional indexes of a job that it was planned without."""
-        urls = {mask(url) for url in job.request.sources.optional_index_urls}
+    def learn(self, reading: Reading, warned: Iterable[Warned]) -> None:
+        """Note the optional indexes of a reading that it was planned without."""
+        urls = {mask(url) for url in reading.request.sources.optional_index_urls}
         for event in warned:
             url = event.message.partition(" ")[0]
             if event.code == INDEX_AWAY and url in urls:
                 self._known.setdefault(url, event.message)
 
-    def of(self, job: Job) -> tuple[str, ...]:
-        """Return the addresses that a job would ask and that are known to be away."""
-        return tuple(url for url in job.request.sources.optional_index_urls if mask(url) in self._known)
+    def of(self, reading: Reading) -> tuple[str, ...]:
+        """Return the addresses that a reading would ask and that are known to be away."""
+        return tuple(url for url in reading.request.sources.optional_index_urls if mask(url) in self._known)
 
     def warn(self, lost: Iterable[str], observer: Observer) -> None:
         """Tell what is planned without, in the resolver's words."""
@@ -39,15 +39,10 @@ class Away(Struct, frozen=True):
             observer(Warned(INDEX_AWAY, self._known[mask(url)]))
 
 
-def without(job: Job, lost: Collection[str]) -> Job:
-    """Return a job that does not ask these indexes."""
-    sources = job.request.sources
-    there = replace(
-        sources,
-        extra_index_urls=tuple(url for url in sources.extra_index_urls if url not in lost),
-        optional_index_urls=tuple(url for url in sources.optional_index_urls if url not in lost),
-    )
-    return replace(job, request=replace(job.request, sources=there)) if lost else job
+def without(reading: Reading, lost: Collection[str]) -> Reading:
+    """Return a reading that does not ask these indexes."""
+    there = reading.request.sources.without_indexes(lost)
+    return replace(reading, request=replace(reading.request, sources=there)) if lost else reading
 
 
 def blamed(error: Exception, lost: Collection[str]) -> Exception:

@@ -1,4 +1,4 @@
-"""From launches to jobs: host, tool and engine data are looked at once, each launch adds its own request."""
+"""From launches to readings: host, tool and engine data are looked at once, each launch adds its own request."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ from msgspec.structs import replace
 
 from venvkit.base.digest import digest
 from venvkit.base.local import look_at
-from venvkit.base.watch import Watch
-from venvkit.catalogue.sources import call_sources
 from venvkit.catalogue.values import Source
 from venvkit.events import Observer
 from venvkit.fleet.values import Launch
 from venvkit.launch.asked import Call
-from venvkit.launch.inputs import read_inputs
-from venvkit.launch.job import Job, open_job
-from venvkit.launch.localsources import local_paths, source_texts
+from venvkit.launch.plans import local_paths, source_texts
+from venvkit.launch.reading import (
+    Named,
+    Reading,
+    Services,
+    call_sources,
+    open_services,
+    read_call,
+    read_data,
+    read_request,
+)
 from venvkit.settings import Settings
 from venvkit.spec.engines import EngineTable
 from venvkit.spec.model import ModelSpec
-from venvkit.tools.pip.client import Pip, check_levers
 
 if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
-# Asks for nothing: opening it reads all that launches have in common, and tells the faults of that before any launch.
+# Asks for nothing: reading it reads all that launches have in common, and tells the faults of that before any launch.
 _NOTHING = ModelSpec("fleet", ())
 
 
@@ -38,20 +43,22 @@ class Ground(Struct, frozen=True):
 
     Args:
         choices: What the caller chose for all of them.
-        job: A job that asks for nothing, for its host, tool and settings.
+        services: What they are planned with.
+        reading: The reading of a call that asks for nothing: its host, tool and settings.
         engines: The engine data.
         sources: Where models come from.
     """
 
     choices: Choices
-    job: Job
+    services: Services
+    reading: Reading
     engines: EngineTable
     sources: tuple[Source, ...]
 
     @property
     def platform(self) -> str:
         """The platform to launch on, as `sys_platform` says it."""
-        return dict(self.job.child.interpreter.environment).get("sys_platform", "")
+        return dict(self.reading.child.interpreter.environment).get("sys_platform", "")
 
 
 def look(
@@ -63,13 +70,13 @@ def look(
         choices: As for `plan_env`, without an engine.
 
     Raises:
-        VenvkitError: As `open_job`.
+        VenvkitError: As `read_call`.
     """
     call = Call(_NOTHING, choices, settings, environ)
-    job = open_job(call, observer, cancel)
-    inputs = read_inputs(call, job.host, cache=job.cache, observer=observer, cancel=cancel)
-    sources = call_sources(call, job.host, cache=job.cache, observer=observer, cancel=cancel)
-    return Ground(choices, job, inputs.engines, sources)
+    services = open_services(call, observer, cancel)
+    reading = read_call(call, services)
+    engines, _, _ = read_data(settings)
+    return Ground(choices, services, reading, engines, call_sources(call, reading.host, services))
 
 
 def likeness(ground: Ground, launch: Launch) -> Hashable:
@@ -83,45 +90,27 @@ def likeness(ground: Ground, launch: Launch) -> Hashable:
     return launch.engine, spec.name if known else "", facts
 
 
-def open_launch(ground: Ground, launch: Launch) -> Job:
-    """Return the job of a launch, as `open_job` would: only the request is made anew.
+def open_launch(ground: Ground, launch: Launch) -> Reading:
+    """Return the reading of a launch: only the request is made anew.
 
     Raises:
         VenvkitError: The spec cannot be launched so.
     """
-    job = ground.job
+    common = ground.reading.call
     choices: Choices = {**ground.choices, "engine": launch.engine}
-    call = Call(launch.spec, choices, job.call.settings, job.call.environ)
-    inputs = read_inputs(call, job.host, cache=job.cache, observer=job.observer, cancel=job.runner.cancel)
-    request, watches = inputs.request(call, job.host, job.child, job.cache)
-    if isinstance(job.tool, Pip):
-        check_levers(request.levers, request.sources)
-    return replace(job, call=call, spec=launch.spec, request=request, watches=(*job.host.watches, *watches))
+    call = Call(launch.spec, choices, common.settings, common.environ)
+    named = Named(launch.spec, *read_data(common.settings))
+    return read_request(call, ground.reading.seen, named, ground.services)
 
 
-def request_key(job: Job) -> str:
+def request_key(reading: Reading) -> str:
     """Return the digest of what a plan follows from: equal for launches that ask for the same, whatever their names.
 
     An index that is asked over the network is not in it, so an answer found by it may be old. Where local sources are
     too many to look at, no other request is equal.
     """
-    request = job.request
-    look = look_at(local_paths(source_texts(request, job.call.environ)))
+    request = reading.request
+    look = look_at(local_paths(source_texts(request, reading.call.environ)))
     asked = tuple(sorted((replace(item, origin="") for item in request.requirements), key=str))
-    nameless = replace(job, request=replace(request, model="", engine=None, requirements=asked))
-    return digest(
-        [
-            nameless.alike,
-            job.backend,
-            "" if isinstance(job.tool, Pip) else job.tool.version,
-            bool(job.call.choices["upgrade"]),
-            _uv_files(job),
-            look.digest if look is not None else uuid.uuid4().hex,
-        ]
-    )
-
-
-def _uv_files(job: Job) -> list[Watch]:
-    """uv's own configuration files; what the other files of a job's watches say is in its request."""
-    named = job.call.environ.get("UV_CONFIG_FILE")
-    return [watch for watch in job.watches if str(watch[1]).endswith("/uv.toml") or watch[1] == named]
+    nameless = replace(reading, request=replace(request, requirements=asked))
+    return digest([nameless.alike, look.digest if look is not None else uuid.uuid4().hex])

@@ -21,7 +21,8 @@ from venvkit.fleet.cache import Answers
 from venvkit.fleet.expand import Expansion, Wanted, expand
 from venvkit.fleet.opening import Ground, likeness, look, open_launch, request_key
 from venvkit.fleet.values import Answer, Launch, Notify, Outline, Row, Step, Trouble
-from venvkit.launch.job import Job, plan_job
+from venvkit.launch.planning import plan_reading
+from venvkit.launch.reading import Reading, Services
 from venvkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,13 +99,14 @@ def plan_fleet(
     """
     ground = look(choices, settings, environ=environ, observer=observer, cancel=cancel)
     expansion = expand(ground.sources, ground.engines, wanted=wanted, platform=ground.platform)
-    asked, jobs = ask(ground, expansion.launches, notify=notify, cancel=cancel)
-    answers = Answers(ground.job.cache / "fleet")
+    asked, readings = ask(ground, expansion.launches, notify=notify, cancel=cancel)
+    answers = Answers(ground.services.cache / "fleet")
     now = time.time()
     answers.prune(now)
-    old = {} if pace.refresh else {key: kept for key in jobs if (kept := answers.get(key, now)) is not None}
+    old = {} if pace.refresh else {key: kept for key in readings if (kept := answers.get(key, now)) is not None}
     new = _plan(
-        {key: job for key, job in jobs.items() if key not in old},
+        {key: reading for key, reading in readings.items() if key not in old},
+        ground.services,
         answers,
         count=pace.jobs,
         notify=notify,
@@ -115,17 +117,17 @@ def plan_fleet(
         for one in asked
         if (answer := _answer(one, old, new)) is not None
     )
-    unfinished = len(jobs.keys() - old.keys() - new.keys())
-    host, child = ground.job.host, ground.job.child
+    unfinished = len(readings.keys() - old.keys() - new.keys())
+    host, child = ground.reading.host, ground.reading.child
     return Survey(host.interpreter.python, child.interpreter.version, expansion, rows, unfinished)
 
 
 def ask(
     ground: Ground, launches: Sequence[Launch], *, notify: Notify, cancel: threading.Event
-) -> tuple[list[Asking], dict[str, Job]]:
-    """Make the request of each launch; return them, and a job for each distinct request."""
+) -> tuple[list[Asking], dict[str, Reading]]:
+    """Make the request of each launch; return them, and a reading for each distinct request."""
     asked: list[Asking] = []
-    jobs: dict[str, Job] = {}
+    readings: dict[str, Reading] = {}
     alike: dict[Hashable, str] = {}
     for number, launch in enumerate(launches):
         if cancel.is_set():
@@ -134,33 +136,39 @@ def ask(
         try:
             like = likeness(ground, launch)
             if like not in alike:
-                job = open_launch(ground, launch)
-                alike[like] = request_key(job)
-                jobs.setdefault(alike[like], job)
+                reading = open_launch(ground, launch)
+                alike[like] = request_key(reading)
+                readings.setdefault(alike[like], reading)
             asked.append(Asking(launch, alike[like]))
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - one odd spec may not end the run for all others
             asked.append(Asking(launch, trouble=Trouble.of(error)))
-    return asked, jobs
+    return asked, readings
 
 
 def _plan(
-    jobs: Mapping[str, Job], answers: Answers, *, count: int, notify: Notify, cancel: threading.Event
+    readings: Mapping[str, Reading],
+    services: Services,
+    answers: Answers,
+    *,
+    count: int,
+    notify: Notify,
+    cancel: threading.Event,
 ) -> dict[str, Answer]:
-    """Plan each job, and return the answers of those that were finished."""
+    """Plan each reading, and return the answers of those that were finished."""
     done: dict[str, Answer] = {}
     away = Away()
-    notify(Step("plan", 0, len(jobs)))
+    notify(Step("plan", 0, len(readings)))
     with ThreadPoolExecutor(count) as pool:
-        work = {pool.submit(_plan_one, key, job, answers, away): key for key, job in jobs.items()}
+        work = {pool.submit(_plan_one, key, reading, services, answers, away): key for key, reading in readings.items()}
         try:
             for future in as_completed(work):
                 answer, key = future.result(), work[future]
                 if answer is None:
                     continue
                 done[key] = answer
-                notify(Step("plan", len(done), len(jobs), jobs[key].spec.name, trouble=answer.plan is None))
+                notify(Step("plan", len(done), len(readings), readings[key].spec.name, trouble=answer.plan is None))
         except BaseException:
             # Nobody waits for them any more: their processes end, and what has not begun never does.
             cancel.set()
@@ -168,18 +176,18 @@ def _plan(
     return done
 
 
-def _plan_one(key: str, job: Job, answers: Answers, away: Away) -> Answer | None:
-    """Plan one job and keep the answer; None when it was cancelled."""
+def _plan_one(key: str, reading: Reading, services: Services, answers: Answers, away: Away) -> Answer | None:
+    """Plan one reading and keep the answer; None when it was cancelled."""
     warned: list[Warned] = []
 
     def gather(event: Event) -> None:
         if isinstance(event, Warned):
             warned.append(event)
 
-    lost = away.of(job)
+    lost = away.of(reading)
     away.warn(lost, gather)
     try:
-        planned = plan_job(replace(without(job, lost), observer=gather))
+        planned = plan_reading(without(reading, lost), replace(services, observer=gather))
         plan, trouble = Outline.of(planned.plan, planned.key), None
     except CancelledError:
         return None
@@ -188,7 +196,7 @@ def _plan_one(key: str, job: Job, answers: Answers, away: Away) -> Answer | None
     # What is broken is in the plan.
     told = dict.fromkeys(mask(event.message) for event in warned if event.code != "broken")
     makeshift = any(event.code == INDEX_AWAY for event in warned)
-    away.learn(job, warned)
+    away.learn(reading, warned)
     answer = Answer(time.time(), plan, trouble, tuple(told), makeshift)
     with contextlib.suppress(Exception):  # an answer that cannot be kept is still one
         answers.put(key, answer)

@@ -7,6 +7,7 @@ import os
 import time
 from bisect import bisect_left
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from venvkit.base import cachefile
-from venvkit.base.background import Beside
 from venvkit.base.digest import digest
 from venvkit.base.process import Runner
 from venvkit.base.watch import Watch, changed, stat_watch, text_watch, times
@@ -127,9 +127,10 @@ def _take(python: str, runner: Runner, environ: Mapping[str, str]) -> tuple[Host
     """Take a snapshot; also return whether the host stood still meanwhile."""
     started = time.time_ns()
     # While the interpreter starts: what changes meanwhile has a time after `started`, and all is done once more.
-    probing = Beside(lambda: probe(python, runner, environ=environ))
-    known = read_ahead(_likely_dirs(python))
-    interpreter = probing.result()
+    with ThreadPoolExecutor(1) as beside:
+        probing = beside.submit(probe, python, runner, environ=environ)
+        known = read_ahead(_likely_dirs(python))
+        interpreter = probing.result()
     watches = _watches(python, interpreter)
     distributions, unreadable = scan(interpreter.site_dirs, known=known)
     distributions = tuple(sorted(distributions, key=lambda distribution: distribution.name))

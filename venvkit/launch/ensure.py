@@ -1,17 +1,24 @@
-"""`ensure_env` where the answer is not there yet: wait for whoever makes it already, else make it.
+"""`ensure_env` where the answer is not there yet: the whole way from a call to an environment.
+
+asked (`Call`) -> reading (host, spec, request) -> problem -> plan -> recipe -> receipt -> shell -> index entry.
 
 Of many who ask at once all but one only wait here, so nothing is imported that waiting does not need.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from venvkit.base import crash
-from venvkit.events import Observer, guarded
+from venvkit.errors import NoSolutionError, SourceError
+from venvkit.events import Observer, PhaseStarted, Warned, guarded
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.handle import Environment
@@ -19,36 +26,84 @@ from venvkit.launch.warm import still_true
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import hold
 
+if TYPE_CHECKING:
+    from venvkit.launch.planning import Planned
+    from venvkit.launch.reading import Services
+    from venvkit.tools.uv.client import Uv
 
-def provision(call: Call, key: str, observer: Observer | None, cancel: threading.Event | None) -> Environment:
-    """Return the environment that answers a call; `key` is its request key.
+
+def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Event | None) -> Environment:
+    """Return the environment that answers a call, found again or built.
 
     The request's lock is held from before planning until the shell points to the result, so that of many who ask at
     once one plans and builds, and the others use what it made.
 
+    Args:
+        key: The request key of the call.
+
     Raises:
-        VenvkitError: Of the class that says why; nothing of the attempt is left behind.
+        VenvkitError: Of the class that says why; nothing of the attempt is left behind, and a former environment
+            stays in force.
     """
     notify = guarded(observer)
     layout = Layout(Path(call.settings.home), soft=call.settings.lock == "soft")
+    with _turn(layout, call, key, notify, cancel) as made:
+        if made is not None:
+            return made
+        from venvkit.launch.planning import plan_reading, recent_plan
+        from venvkit.launch.reading import find_named, look_at_host, open_services, read_request, see
+
+        services = open_services(call, notify, cancel)
+        host = look_at_host(call, services)
+        named = find_named(call, host, services)
+        reading = read_request(call, see(call, host, services), named, services)
+        former = None
+        if not call.choices["upgrade"] and layout.request(key).exists():
+            from venvkit.launch.building import look_again
+
+            found, former = look_again(layout, key, reading, notify)
+            if found is not None:
+                return found
+        near = _near_uv(layout, services)
+        planned = recent_plan(reading, services) or plan_reading(reading, services, meanwhile=near)
+        crash.at("planned")
+        from venvkit.launch.building import keep_budget, reasons
+
+        for reason in reasons(former, planned.recipe) if former is not None else ():
+            notify(Warned("rebuilt", f"rebuilding the environment of {named.spec.name}: {reason}"))
+        environment = _carry_out(layout, key, planned, services, near)
+        if environment.built:
+            keep_budget(layout, call.settings.max_size, environment, notify)
+        notify(PhaseStarted("done", environment.path.name))
+        return environment
+
+
+def plan_call(call: Call, observer: Observer | None, cancel: threading.Event | None) -> Planned:
+    """Return the plan of a call; nothing is built, and the plan of a moment ago is not used.
+
+    Raises:
+        VenvkitError: As `ensure`.
+    """
+    from venvkit.launch.planning import plan_reading
+    from venvkit.launch.reading import open_services, read_call
+
+    services = open_services(call, guarded(observer), cancel)
+    return plan_reading(read_call(call, services), services)
+
+
+@contextlib.contextmanager
+def _turn(
+    layout: Layout, call: Call, key: str, observer: Observer, cancel: threading.Event | None
+) -> Iterator[Environment | None]:
+    """Hold the request's lock for the block; yield what another process made while this one waited for the lock."""
     asked = time.time()
     try:
         layout.prepare()
-        with hold(
-            layout.request_lock(key),
-            what=f"the request for {_label(call)}",
-            observer=notify,
-            cancel=cancel,
-            soft=layout.soft,
-        ) as lock:
+        what = f"the request for {_label(call)}"
+        with hold(layout.request_lock(key), what=what, observer=observer, cancel=cancel, soft=layout.soft) as lock:
             crash.at("request-locked")
-            if lock.waited:
-                found = _made_meanwhile(layout, key, asked if call.choices["upgrade"] else 0.0)
-                if found is not None:
-                    return found
-            from venvkit.launch.produce import produce
-
-            return produce(layout, call, key, notify, cancel)
+            since = asked if call.choices["upgrade"] else 0.0
+            yield _made_meanwhile(layout, key, since) if lock.waited else None
     except OSError as error:
         from venvkit.store.disk.space import disk_error
 
@@ -63,7 +118,7 @@ def _label(call: Call) -> str:
 
 
 def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | None:
-    """Return what the one that we waited for has made, when it is from after `since` and still true."""
+    """Return the environment that was recorded after `since` and is still what the request asks for."""
     path = layout.request(key)
     try:
         fresh = path.stat().st_mtime >= since
@@ -71,3 +126,32 @@ def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | Non
         return None
     entry = read_entry(str(path)) if fresh else None
     return Environment(entry["facts"]) if entry is not None and still_true(entry) else None
+
+
+def _near_uv(layout: Layout, services: Services) -> Callable[[], tuple[Uv, Path]]:
+    """Return what gives uv a cache near the store; asked ahead, it also imports what follows a plan."""
+
+    @functools.cache
+    def near() -> tuple[Uv, Path]:
+        import venvkit.launch.building  # noqa: F401
+        from venvkit.store.disk.space import near_cache
+
+        return near_cache(services.find_tool(), layout)
+
+    return near
+
+
+def _carry_out(
+    layout: Layout, key: str, planned: Planned, services: Services, near: Callable[[], tuple[Uv, Path]]
+) -> Environment:
+    """Build what was planned; a recent plan that cannot be carried out any more is made anew, once."""
+    from venvkit.launch.building import carry_out
+    from venvkit.launch.planning import plan_reading
+
+    try:
+        return carry_out(layout, key, planned, services, near)
+    except (NoSolutionError, SourceError):
+        if not planned.recent:
+            raise
+        forget_plan_reading(planned.reading, services)
+        return carry_out(layout, key, plan_reading(planned.reading, services), services, near)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,11 @@ from venvkit.host.snapshot import HostSnapshot, take_snapshot
 from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
 from venvkit.plan.families import Families, parse_families
-from venvkit.settings import Settings, key_environ, key_files, key_settings
+from venvkit.settings import Settings, key_environ, key_settings
+from venvkit.spec.configuration.bounds import Bounds
+from venvkit.spec.configuration.paths import text_files
 from venvkit.spec.configuration.pip import read_pip_config
-from venvkit.spec.configuration.uv import uv_config_files
+from venvkit.spec.configuration.uv import uv_bounds, uv_config_files
 from venvkit.spec.data import data_dir, engine_files, own_engine_file
 from venvkit.spec.engines import EngineTable, load_engines
 from venvkit.spec.language.compare import engine_key
@@ -172,7 +174,8 @@ def open_services(call: Call, observer: Observer, cancel: threading.Event | None
     `find_tool` raises MachineError where there is no usable uv.
     """
     settings = call.settings
-    runner, cache = Runner(cancel=cancel, timeout=settings.timeout), cache_folder(call.environ)
+    cache = cache_folder(call.environ)
+    runner = Runner(cancel=cancel, timeout=settings.timeout, logs=str(cache / "logs"))
     find_tool = find_tool_ahead(
         str(call.choice("backend", settings.backend)),
         runner,
@@ -314,9 +317,12 @@ def read_request(call: Call, seen: Seen, named: Named, services: Services) -> Re
     backend = backend_name(tool)
     observer(PhaseStarted("request", f"{named.spec.name} ({named.place})" if named.place else named.spec.name))
     pip = read_pip_config(call.environ, prefix=seen.host.interpreter.prefix)
-    files = (*pip.files, *uv_config_files(call.environ), *key_files(call.environ))
+    machine = uv_bounds(call.environ) if backend == "uv" else Bounds()
+    own = pip.files if backend == "pip" else (*machine.files, *uv_config_files(call.environ))
+    texts = dict.fromkeys((*own, *(path for _, path in text_files(call.environ))))
+    files = dict.fromkeys((*pip.files, *texts))
     watches = [*seen.watches, *named.watches, *map(stat_watch, files), *tool_watches(tool)]
-    request = _request(call, seen, named, pip.sources(call.environ), services)
+    request = _request(call, seen, named, (pip.sources, machine), services)
     for warning in _engine_warnings(named, request.engine, dict(seen.child.interpreter.environment)["sys_platform"]):
         observer(warning)
     if backend == "pip":
@@ -328,8 +334,8 @@ def read_request(call: Call, seen: Seen, named: Named, services: Services) -> Re
     if "accelerator" in request.relied or "auto" in torch:
         watches += accelerator_watches()
         driver = detect(None, cache_dir=services.cache, environ=call.environ) if "auto" in torch else None
-    watches += _local_watches(request)
-    own = files if backend == "pip" else files[len(pip.files) :]
+    watches += local_watches(item.url for item in request.requirements)
+    watches += _relative_watches(request.sources)
     return Reading(
         call=call,
         spec=named.spec,
@@ -337,13 +343,13 @@ def read_request(call: Call, seen: Seen, named: Named, services: Services) -> Re
         families=named.families,
         seen=seen,
         tool=(backend, getattr(tool, "version", "")),
-        texts=tuple(map(content_digest, own)),
+        texts=tuple(map(content_digest, texts)),
         driver=driver,
         watches=tuple(watches),
     )
 
 
-def _request(call: Call, seen: Seen, named: Named, pip: Sources, services: Services) -> Request:
+def _request(call: Call, seen: Seen, named: Named, configured: tuple[Sources, Bounds], services: Services) -> Request:
     settings, host = call.settings, seen.host
     _check_find_links(call)
     stated = call.choice("accelerator", settings.accelerator)
@@ -360,21 +366,24 @@ def _request(call: Call, seen: Seen, named: Named, pip: Sources, services: Servi
         engines=named.engines,
         context=context,
         host_versions=host.versions(),
-        pip=pip,
+        pip=configured[0],
+        machine=configured[1].statements,
     )
     return without_public_network(request) if call.choice("offline", settings.offline) else request
 
 
-def _local_watches(request: Request) -> Iterator[Watch]:
-    """Yield what shows a change of what a request takes from this machine: files and trees, and relative paths."""
-    for item in request.requirements:
-        path = local_path(item.url)
-        if path is not None:
-            yield tree_watch(path) if is_tree(path) else stat_watch(path)
+def local_watches(urls: Iterable[str | None]) -> Iterator[Watch]:
+    """Yield what shows a change of the files and source trees of this machine that direct references name."""
+    for path in filter(None, map(local_path, urls)):
+        yield tree_watch(path) if is_tree(path) else stat_watch(path)
+
+
+def _relative_watches(sources: Sources) -> Iterator[Watch]:
+    """Yield the working directory, where a path of the configuration may have been relative to it."""
     here = cwd_watch()
     folder = f"{here[1]}{os.sep}"
-    places = (*request.sources.find_links, request.sources.cert or "/")
-    if any(path.startswith(folder) or "://" not in path and not path.startswith(os.sep) for path in places):
+    places = (*sources.find_links, sources.cert or "/")
+    if any(path.startswith(folder) or ("://" not in path and not path.startswith(os.sep)) for path in places):
         yield here
 
 

@@ -19,13 +19,16 @@ from venvkit.errors import UsageError, VenvkitError
 from venvkit.events import Observer
 from venvkit.formats.entry import read_entry
 from venvkit.formats.receipt import RECEIPT
+from venvkit.launch.asked import Call
+from venvkit.launch.ensure import ensure
 from venvkit.launch.handle import Environment
 from venvkit.proof.check import changed_distributions
+from venvkit.settings import load_settings
 from venvkit.spec.model import ModelSpec
 from venvkit.store.disk.space import near_cache
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry
-from venvkit.tools.uv.client import failure, find_uv
+from venvkit.tools.uv.client import find_uv
 
 _ASIDE = "venvkit-spoilt.json"
 
@@ -37,8 +40,6 @@ def repair(layout: Layout, entry: Entry, observer: Observer) -> Environment:
         UsageError: What it was built for is not known any more (`repair-unknown`).
         VenvkitError: The build failed; what there was stays in force.
     """
-    from venvkit.api import ensure_env
-
     call = next(_calls(layout, entry), None)
     if call is None or ("path" in call and not Path(call["path"]).exists()) or Path(call.get("name", "")).is_file():
         raise UsageError(
@@ -50,7 +51,9 @@ def repair(layout: Layout, entry: Entry, observer: Observer) -> Environment:
     spec = call.get("path") or call.get("name") or msgspec.convert(call["spec"], ModelSpec)
     _clean_cache(layout, entry)
     with _condemned(entry.environment):
-        return ensure_env(spec, enable=True, observer=observer, **call["choices"])
+        environ = dict(os.environ)
+        asked = Call(spec, call["choices"], load_settings(environ), environ)
+        return ensure(asked, asked.key(), observer, None)
 
 
 def _clean_cache(layout: Layout, entry: Entry) -> None:
@@ -60,7 +63,7 @@ def _clean_cache(layout: Layout, entry: Entry) -> None:
         uv, _ = near_cache(find_uv(Runner(), dict(os.environ)), layout)
         done = uv.run(["cache", "clean", *names])
         if done.status != 0:
-            raise failure(done)
+            raise uv.failure(done)
 
 
 def _calls(layout: Layout, entry: Entry) -> Iterator[Mapping[str, Any]]:

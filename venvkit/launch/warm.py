@@ -103,11 +103,7 @@ class _Answer:
         stats = [watch for watch in watches if watch[0] == "stat"]
         # An access costs a third of a failing stat.
         self._absent = [str(watch[1]) for watch in stats if len(watch) == 2]
-        self._present = [
-            (str(watch[1]), watch[2], watch[3], watch[4], watch[5])
-            for watch in stats
-            if len(watch) > 2
-        ]
+        self._present = [(str(watch[1]), watch[2], watch[3], watch[4], watch[5]) for watch in stats if len(watch) > 2]
         self._others = [watch for watch in watches if watch[0] != "stat" and not _for_life(watch)]
 
     def holds(self) -> bool:

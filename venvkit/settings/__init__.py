@@ -5,7 +5,7 @@ the environment, an argument. The warm path imports this room, so nothing in it 
 `sys` before a value asks for it.
 """
 
-from venvkit.settings.keys import key_environ, key_files, key_settings, working_directory
+from venvkit.settings.keys import key_environ, key_settings, working_directory
 from venvkit.settings.load import Settings, load_settings
 from venvkit.settings.resolve import Setting
 from venvkit.settings.variables import VARIABLES, Variable
@@ -16,7 +16,6 @@ __all__ = [
     "Settings",
     "Variable",
     "key_environ",
-    "key_files",
     "key_settings",
     "load_settings",
     "working_directory",

@@ -59,15 +59,6 @@ def key_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: value for name, value in environ.items() if _has_effect(name)}
 
 
-def key_files(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the absolute paths of the files whose text decides something, as variables of uv and pip name them."""
-    return tuple(
-        os.path.abspath(os.path.expanduser(path.removeprefix("file://")))  # noqa: PTH100, PTH111
-        for name, value in sorted(environ.items())
-        for path in _paths(name, value, texts=True)
-    )
-
-
 def key_settings(settings: Settings) -> list[object]:
     """Return the settings that can change an answer, their paths absolute."""
     return [getattr(settings, name) for name in _SETTINGS]
@@ -82,15 +73,15 @@ def working_directory(environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _paths(name: str, value: str, *, texts: bool = False) -> Iterator[str]:
-    """Yield the paths that a variable of uv or pip names; with `texts`, those of files whose text decides something."""
+def _paths(name: str, value: str) -> Iterator[str]:
+    """Yield the paths that a variable of uv or pip names."""
     if not name.startswith(_TOOL_PREFIXES):
         return
     from venvkit.settings.tooloptions import tool_option
 
     option = tool_option(name)
     is_index = name.endswith(_INDEXES) and name != "PIP_NO_INDEX"
-    if option is None or not (option.text if texts else option.path or is_index):
+    if option is None or not (option.path or is_index):
         return
     separator = " " if is_index else option.separator
     for part in [value] if separator is None else value.split(separator):

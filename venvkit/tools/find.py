@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 from msgspec import Struct
 
 from venvkit.base import cachefile
-from venvkit.base.background import Beside
 from venvkit.base.digest import digest, value_digest
 from venvkit.base.process import Runner
 from venvkit.base.version import __version__
@@ -19,7 +20,6 @@ from venvkit.base.watch import Watch, changed, stat_watch
 from venvkit.events import Observer
 from venvkit.host.probe import find_host_python, find_python
 from venvkit.host.snapshot import HostSnapshot
-from venvkit.launch.asked import Call
 from venvkit.settings import key_environ
 from venvkit.spec.request import Request, Sources
 from venvkit.tools.descriptions import Descriptions
@@ -36,24 +36,32 @@ if TYPE_CHECKING:
 Tool: TypeAlias = Union[Uv, "Pip"]
 
 
-def find_tool(call: Call, runner: Runner, cache: Path) -> Tool:
-    """Return the tool that a call or the settings choose.
+def find_tool(
+    backend: str, runner: Runner, cache: Path, *, environ: Mapping[str, str], attempts: int, offline: bool
+) -> Tool:
+    """Return the tool that plans and installs.
+
+    Args:
+        backend: `uv` or `pip`.
+        cache: The user's cache directory of venvkit.
+        environ: The environment that the tool runs in.
+        attempts: How often a download is tried.
+        offline: No index may be asked.
 
     Raises:
         MachineError: It is uv, and there is none that will do.
     """
-    attempts, offline = call.settings.download_attempts, bool(call.choice("offline", False))
-    if call.choice("backend", call.settings.backend) == "pip":
+    if backend == "pip":
         from venvkit.tools.pip.client import Pip
 
-        return Pip(cache / "pip", runner, call.environ, attempts, offline)
-    first = not is_known()
-    known = _recall_uv(call, cache) if first else None
+        return Pip(cache / "pip", runner, environ, attempts, offline)
+    first, place = not is_known(), _uv_place(environ, cache)
+    known = _recall_uv(place) if first else None
     if known is not None:
-        return Uv(known.path, known.version, runner, call.environ, attempts, offline)
-    found = find_uv(runner, call.environ, attempts=attempts, offline=offline)
+        return Uv(known.path, known.version, runner, environ, attempts, offline)
+    found = find_uv(runner, environ, attempts=attempts, offline=offline)
     if first:
-        cachefile.store(_uv_place(call, cache), _FoundUv(found.path, found.version, tuple(_uv_watches(found.path))))
+        cachefile.store(place, _FoundUv(found.path, found.version, tuple(_uv_watches(found.path))))
     return found
 
 
@@ -65,14 +73,14 @@ class _FoundUv(Struct, frozen=True):
     watches: tuple[Watch, ...]
 
 
-def _recall_uv(call: Call, cache: Path) -> _FoundUv | None:
+def _recall_uv(place: Path) -> _FoundUv | None:
     """Return the uv that another process found where this one would look, while nothing has changed there."""
-    kept = cachefile.load(_uv_place(call, cache), _FoundUv)
+    kept = cachefile.load(place, _FoundUv)
     return kept if kept is not None and changed(kept.watches) is None else None
 
 
-def _uv_place(call: Call, cache: Path) -> Path:
-    where = [sys.prefix, sys.base_prefix, call.environ.get("UV"), call.environ.get("PATH"), __version__]
+def _uv_place(environ: Mapping[str, str], cache: Path) -> Path:
+    where = [sys.prefix, sys.base_prefix, environ.get("UV"), environ.get("PATH"), __version__]
     return cache / "uv" / f"{digest(where)[:32]}.json"
 
 
@@ -81,11 +89,23 @@ def _uv_watches(path: str) -> Iterator[Watch]:
     return map(stat_watch, (path, os.path.join(sys.prefix, "bin")))  # noqa: PTH118
 
 
-def find_tool_ahead(call: Call, runner: Runner, cache: Path) -> Callable[[], Tool]:
-    """Begin to find the tool beside other work, where that takes a process; return what tells it, as `find_tool`."""
-    if is_known() or _recall_uv(call, cache) is not None:
-        return lambda: find_tool(call, runner, cache)
-    return Beside(lambda: find_tool(call, runner, cache)).result
+def tool_watches(tool: Tool) -> Iterator[Watch]:
+    """Yield what shows that another version of the tool is there; pip is the child's own."""
+    if isinstance(tool, Uv):
+        yield stat_watch(tool.path)
+
+
+def find_tool_ahead(
+    backend: str, runner: Runner, cache: Path, *, environ: Mapping[str, str], attempts: int, offline: bool
+) -> Callable[[], Tool]:
+    """Start looking for the tool on a thread if that needs a process; return a function that gives it, as `find_tool`."""
+    find = functools.partial(find_tool, backend, runner, cache, environ=environ, attempts=attempts, offline=offline)
+    if backend == "pip" or is_known() or _recall_uv(_uv_place(environ, cache)) is not None:
+        return functools.cache(find)
+    with_thread = ThreadPoolExecutor(1)
+    found = with_thread.submit(find)
+    with_thread.shutdown(wait=False)
+    return found.result
 
 
 def backend_name(tool: Tool) -> Literal["uv", "pip"]:
@@ -110,7 +130,6 @@ def make_resolver(
             interpreter.version,
             interpreter.implementation,
             dict(interpreter.environment),
-            sources.decisive,
             request.levers,
             settings,
         ]
@@ -130,7 +149,8 @@ def make_resolver(
 def _reader(uv: Uv, sources: Sources, cache: Path) -> MetadataReader:
     from venvkit.tools.metadata import MetadataReader
 
-    return MetadataReader(cache / "metadata", sources, uv.offline, uv.runner.cancel, uv.environ)
+    runner = uv.runner
+    return MetadataReader(cache / "metadata", sources, uv.offline, runner.cancel, uv.environ, runner.timeout)
 
 
 def find_child_python(wanted: str, runner: Runner, tool: Tool) -> str:

@@ -43,11 +43,12 @@ class RequestFiles(Struct, frozen=True):
         arguments += self._list("--excludes", question.excludes)
         arguments += ["--upgrade"] if question.upgrade else []
         arguments += [part for name in question.wheels for part in ("--only-binary", name)]
-        return arguments + self.choices()
+        return arguments + self.choices() + _refreshed(question.requirements)
 
     def pins(self, lines: Iterable[str]) -> list[str]:
         """Write exact pins to install; return uv's arguments for them."""
-        return self._flags("--requirements", self.requirements(lines)) + self.choices()
+        lines = tuple(lines)
+        return self._flags("--requirements", self.requirements(lines)) + self.choices() + _refreshed(lines)
 
     def requirements(self, lines: Iterable[str]) -> list[Path]:
         """Write requirement lines, those of a package that is pinned to one index apart from the others."""
@@ -66,7 +67,7 @@ class RequestFiles(Struct, frozen=True):
         # "Never build it" and "take wheels of it only" are one flag of uv's.
         names = dict.fromkeys((*self.levers.only_binary, *self.levers.no_build))
         flags += [part for name in names for part in ("--only-binary", name)]
-        return flags
+        return flags + [part for name in self.sources.values("no-binary") for part in ("--no-binary", name)]
 
     def _pinned(self, pinned: dict[str, str]) -> Path:
         """Write the one form in which uv takes an index for a single package: a project's table of sources."""
@@ -105,6 +106,16 @@ class RequestFiles(Struct, frozen=True):
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def _refreshed(lines: Iterable[str]) -> list[str]:
+    """Return the flags that have uv read local files and source trees anew.
+
+    uv builds a tree again only when its pyproject.toml, setup.py or setup.cfg changed
+    (https://docs.astral.sh/uv/concepts/cache/#dynamic-metadata).
+    """
+    names = (required_name(line) for line in lines if " @ file:" in line)
+    return [part for name in names if name for part in ("--refresh-package", name)]
 
 
 def tied_packages(arguments: Sequence[str]) -> frozenset[NormalizedName]:

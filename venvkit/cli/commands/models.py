@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
-from venvkit.base.process import Runner
 from venvkit.catalogue.find import all_models
-from venvkit.catalogue.sources import call_sources
 from venvkit.catalogue.values import Listing
 from venvkit.cli.options.request import catalogue_options, json_option, quiet_option
 from venvkit.cli.outcome import Outcome
@@ -19,10 +16,8 @@ from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
 from venvkit.cli.views.models import Shelf
 from venvkit.events import Observer
-from venvkit.host.probe import find_host_python
-from venvkit.host.snapshot import take_snapshot
 from venvkit.launch.asked import Call
-from venvkit.launch.job import cache_folder
+from venvkit.launch.reading import call_sources, look_at_host, open_services
 from venvkit.settings import load_settings
 from venvkit.spec.model import ModelSpec
 
@@ -49,9 +44,6 @@ def _listing(choices: Choices, observer: Observer, cancel: Event) -> Listing:
     environ = dict(os.environ)
     settings = load_settings(environ)
     call = Call(ModelSpec("models", ()), choices, settings, environ)
-    cache: Path = cache_folder(call)
-    python = find_host_python(call.choices["host_python"], settings.host_python)
-    runner = Runner(cancel=cancel, timeout=settings.timeout)
-    host = take_snapshot(python, runner=runner, cache_dir=cache / "hosts", environ=environ)
-    sources = call_sources(call, host, cache=cache, observer=observer, cancel=cancel)
+    services = open_services(call, observer, cancel)
+    sources = call_sources(call, look_at_host(call, services), services)
     return all_models(sources, type=call.choices["model_type"])

@@ -17,7 +17,7 @@ from venvkit.cli.views.plan import Decision
 from venvkit.cli.views.sources import Sourced
 from venvkit.events import Observer, Warned
 from venvkit.launch.asked import Call
-from venvkit.launch.job import open_job
+from venvkit.launch.reading import open_services, read_call
 from venvkit.settings import load_settings
 
 if TYPE_CHECKING:
@@ -74,4 +74,5 @@ def command(
 
 def _sources(model: str, choices: Choices, observer: Observer, cancel: threading.Event) -> Sourced:
     environ = dict(os.environ)
-    return Sourced.of(open_job(Call(model, choices, load_settings(environ), environ), observer, cancel))
+    call = Call(model, choices, load_settings(environ), environ)
+    return Sourced.of(read_call(call, open_services(call, observer, cancel)))

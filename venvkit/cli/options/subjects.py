@@ -71,7 +71,7 @@ def subject(text: str, choices: Mapping[str, Any], observer: Observer, cancel: t
     layout = store()
     if not _is_stored(text, layout):
         made = plan_env(text, observer=observer, cancel=cancel, **choices)
-        return Subject(made.job.spec.name, "", made.key, made.plan, planned=made.recipe.problem)
+        return Subject(made.reading.spec.name, "", made.key, made.plan, planned=made.recipe.problem)
     receipt = _by_id(text, layout) or _by_name(text, choices, layout)
     return Subject(receipt.model, receipt.id, receipt.key, receipt.plan, receipt=receipt)
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Table, table
-from venvkit.launch.job import Job
+from venvkit.launch.reading import Reading
 from venvkit.spec.configuration.sources import Sources
-from venvkit.spec.configuration.statements import By, Kind, Statement, without
+from venvkit.spec.configuration.statements import By, Kind, Statement
 from venvkit.spec.configuration.uv import in_force, read_uv_config, trusted_bundle
 
 _OPTIONS: dict[Kind, str] = {
@@ -29,6 +29,7 @@ _FIELDS: dict[Kind, str] = {
     "find-links": "find_links",
     "trusted-host": "trusted_host",
     "index-strategy": "index_strategy",
+    "no-build-isolation": "no_build_isolation",
 }
 _PREFIXES: dict[By, str] = {
     "caller": "option ", "spec": "spec ", "pip": "pip: ", "rule": "special case", "engine": "engine ",
@@ -83,22 +84,20 @@ class Sourced(Struct, frozen=True):
     reach: tuple[Reach, ...]
 
     @classmethod
-    def of(cls, job: Job, *, used: Sources | None = None) -> Sourced:
-        """Return the account of a job's sources.
+    def of(cls, reading: Reading, *, used: Sources | None = None) -> Sourced:
+        """Return the account of the sources of a call.
 
         Args:
-            job: The call after everything that it names was read; no source is asked.
+            reading: The call after everything that it names was read; no source is asked.
             used: The sources that a plan was made with in the end: what is missing there could not be reached.
         """
-        sources, environ = job.request.sources, job.call.environ
-        said = in_force(sources, environ) if job.backend == "uv" else sources.said("caller")
-        for url in set(sources.extra_index_urls) - set(used.extra_index_urls if used else sources.extra_index_urls):
-            gone = "it cannot be reached, and is optional"
-            said = tuple(without((one,), ("extra-index",), gone)[0] if one.value == url else one for one in said)
-        offline = bool(job.call.choice("offline", job.call.settings.offline))
+        sources, environ = reading.request.sources, reading.call.environ
+        used = used or sources
+        said = in_force(used, environ) if reading.backend == "uv" else used.statements
+        offline = bool(reading.call.choice("offline", reading.call.settings.offline))
         # Certificates are told with what else decides how a source is reached.
-        found = (*(_source(one, job) for one in said if one.kind != "cert"), *_own(job, said))
-        return cls(job.spec.name, job.request.engine, job.backend, offline, found, tuple(_reach(job)))
+        found = (*(_source(one, reading) for one in said if one.kind != "cert"), *_own(reading, said))
+        return cls(reading.spec.name, reading.request.engine, reading.backend, offline, found, tuple(_reach(reading)))
 
     def data(self) -> object:
         return {
@@ -177,49 +176,51 @@ def _shown(one: Source) -> dict[str, object]:
     return {name: value for name, value in plain(one).items() if name != "dropped"}
 
 
-def _source(one: Statement, job: Job) -> Source:
-    optional = one.kind == "extra-index" and one.value in job.request.sources.optional_index_urls
-    return Source(one.kind, one.value, one.by, _where(one, job), one.package, optional, one.dropped)
+def _source(one: Statement, reading: Reading) -> Source:
+    optional = one.kind == "extra-index" and one.value in reading.request.sources.optional_index_urls
+    return Source(one.kind, one.value, one.by, _where(one, reading), one.package, optional, one.dropped)
 
 
-def _where(one: Statement, job: Job) -> str:
+def _where(one: Statement, reading: Reading) -> str:
     if one.by == "caller":
         return _OPTIONS.get(one.kind, one.where)
     if one.by == "spec":
-        return " in ".join(filter(None, (f"virtualenv.{_FIELDS[one.kind]}", job.spec.origin)))
+        return " in ".join(filter(None, (f"virtualenv.{_FIELDS[one.kind]}", reading.spec.origin)))
     return one.where
 
 
-def _own(job: Job, said: tuple[Statement, ...]) -> Iterator[Source]:
+def _own(reading: Reading, said: tuple[Statement, ...]) -> Iterator[Source]:
     """Yield what the installer does by itself where nobody says otherwise."""
     spoken = {one.kind for one in said if not one.dropped}
-    nobody = job.request.sources.no_index or (job.backend == "uv" and read_uv_config(job.call.environ).no_index)
+    nobody = reading.request.sources.no_index or (
+        reading.backend == "uv" and read_uv_config(reading.call.environ).no_index
+    )
     if "index" not in spoken and not nobody:
         yield Source("index", "", "installer", "")
     if "index-strategy" not in spoken:
-        yield Source("index-strategy", _OWN_DEFAULT[job.backend], "installer", "")
+        yield Source("index-strategy", _OWN_DEFAULT[reading.backend], "installer", "")
 
 
-def _reach(job: Job) -> Iterator[Reach]:
+def _reach(reading: Reading) -> Iterator[Reach]:
     """Yield how sources are reached: proxies first, then whom to trust."""
-    environ, sources = job.call.environ, job.request.sources
+    environ, sources = reading.call.environ, reading.request.sources
     config = read_uv_config(environ)
-    if job.backend == "uv":
+    if reading.backend == "uv":
         for name, values in config.proxies.items():
             yield Reach(name, ", ".join(values), "uv.toml")
-    own = job.backend == "uv" and any(name != "no-proxy" for name in config.proxies)
+    own = reading.backend == "uv" and any(name != "no-proxy" for name in config.proxies)
     for name in _present(environ, *(spelled for proxy in _PROXIES for spelled in (proxy.upper(), proxy))):
         yield Reach(name, environ[name], "variable", "uv.toml names proxies" if own else "")
-    for name in _present(environ, *_TRUST[job.backend]):
+    for name in _present(environ, *_TRUST[reading.backend]):
         yield Reach(name, environ[name], "variable", _missing(name, environ[name]))
-    if job.backend == "uv":
+    if reading.backend == "uv":
         for name in _present(environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             yield Reach(name, environ[name], "variable", "uv does not read it; SSL_CERT_FILE is the one")
         if config.system_certs and config.system_certs not in environ:
             yield Reach("system-certs", "true", config.system_certs)
-    for one in sources.said("caller"):
-        if one.kind == "cert":
-            given = job.backend == "pip" or trusted_bundle(sources, environ) == one.value
+    for one in sources.statements:
+        if one.kind == "cert" and not one.dropped:
+            given = reading.backend == "pip" or trusted_bundle(sources, environ) == one.value
             note = _missing("SSL_CERT_FILE", one.value) if given else "the operator's own variables say whom to trust"
             yield Reach("cert", one.value, f"pip: {one.where}", note)
 

@@ -8,20 +8,21 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.conftest import WriteSpec
 from tests.hosts import Host, tree_hashes
 from tests.pips import share_pip
+from tests.readings import planned
 from tests.wheelhouse import HttpIndex, Wheelhouse
-from venvkit import VenvkitError, ensure_env, plan_env
+from venvkit import ensure_env, plan_env
 from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, NoSolutionError, SourceError, UsageError
-from venvkit.plan.resolver import Unsolvable
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.pip.client import Pip
-from venvkit.tools.pip.failure import failure, lost_sources
 from venvkit.tools.pip.resolver import PipFiles
+from venvkit.tools.refusals import lost_sources
 
 
 @pytest.fixture(autouse=True)
@@ -76,14 +77,14 @@ def test_the_argument_wins_over_the_setting(
     wheelhouse.add("tool", "1.0")
     monkeypatch.setenv("VENVKIT_BACKEND", "pip")
     spec = write_spec("m", ["tool"])
-    assert plan_env(spec, host_python=host.python).job.backend == "pip"
-    assert plan_env(spec, host_python=host.python, backend="uv").job.backend == "uv"
+    assert plan_env(spec, host_python=host.python).reading.backend == "pip"
+    assert plan_env(spec, host_python=host.python, backend="uv").reading.backend == "uv"
 
 
 def test_uv_has_no_part_in_it(host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec) -> None:
     wheelhouse.add("tool", "1.0")
-    planned = plan_env(write_spec("m", ["tool"]), host_python=host.python, backend="pip")
-    programs = {Path(argv[0]).name for argv in planned.job.runner.spawned}
+    _, services = planned(write_spec("m", ["tool"]), host_python=host.python, backend="pip")
+    programs = {Path(argv[0]).name for argv in services.runner.spawned}
     assert programs
     assert all(name.startswith("python") for name in programs)
     env = ensure_env(write_spec("m", ["tool"]), host_python=host.python, backend="pip")
@@ -132,7 +133,7 @@ def test_another_interpreter_is_found_without_uv(
 ) -> None:
     wheelhouse.add("tool", "1.0")
     planned = plan_env(write_spec("m", ["tool"]), host_python=host.python, backend="pip", python=python)
-    assert planned.job.child.interpreter.minor == ".".join(map(str, sys.version_info[:2]))
+    assert planned.reading.child.interpreter.minor == ".".join(map(str, sys.version_info[:2]))
 
 
 def test_an_interpreter_that_is_not_there(host: Host, write_spec: WriteSpec) -> None:
@@ -143,11 +144,11 @@ def test_an_interpreter_that_is_not_there(host: Host, write_spec: WriteSpec) -> 
 
 def test_nothing_ever_writes_into_a_mirror(host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, pip: Pip) -> None:
     wheelhouse.add("tool", "1.0")
-    planned = plan_env(write_spec("m", ["tool"]), host_python=host.python, backend="pip")
-    mirror = next((planned.job.cache / "mirrors").iterdir())
+    made, services = planned(write_spec("m", ["tool"]), host_python=host.python, backend="pip")
+    mirror = next((services.cache / "mirrors").iterdir())
     before = tree_hashes(mirror)
     args = ["--no-index", "--find-links", wheelhouse.url, "tool"]
-    minor = planned.job.child.interpreter.minor
+    minor = made.reading.child.interpreter.minor
     with pytest.raises(ValueError, match="planning mirror"):
         pip.install(str(mirror / "bin" / "python"), args, Sources(), minor=minor)
     assert tree_hashes(mirror) == before
@@ -165,10 +166,10 @@ def test_an_optional_index_may_be_lost_and_no_other(
     wheelhouse.add("tool", "1.0")
     gone = "http://me:pw@127.0.0.1:9/simple"
     (tmp_path / "empty").mkdir()
-    sources = Sources(
-        index_url=(tmp_path / "empty").as_uri(), extra_index_urls=(gone,), find_links=(wheelhouse.url,),
-        optional_index_urls=(gone,),
-    )  # fmt: skip
+    said = Sources.said(
+        "caller", index_url=(tmp_path / "empty").as_uri(), extra_index_urls=(gone,), find_links=(wheelhouse.url,)
+    )
+    sources = replace(said, optional_index_urls=(gone,))
     pip.environ.pop("PIP_NO_INDEX")
     minor = ".".join(map(str, sys.version_info[:2]))
     args = ["--dry-run", *PipFiles(tmp_path, sources, Levers(), False).pins(["tool"])]
@@ -211,9 +212,9 @@ def test_addresses_do_not_show_in_the_process_list(
     monkeypatch.delenv("PIP_NO_INDEX")
     wheelhouse.add("tool", "1.0")
     index.user = "me:top-secret"
-    planned = plan_env(write_spec("m", ["tool"], index_url=index.url), host_python=host.python, backend="pip")
-    assert planned.plan.install
-    assert all("top-secret" not in part for argv in planned.job.runner.spawned for part in argv)
+    made, services = planned(write_spec("m", ["tool"], index_url=index.url), host_python=host.python, backend="pip")
+    assert made.plan.install
+    assert all("top-secret" not in part for argv in services.runner.spawned for part in argv)
 
 
 def test_an_operators_defaults_for_virtualenv_and_pip_do_not_reach_the_environment(
@@ -227,39 +228,12 @@ def test_an_operators_defaults_for_virtualenv_and_pip_do_not_reach_the_environme
     assert not (tmp_path / "aside").exists()
 
 
-@pytest.mark.parametrize(
-    ("stderr", "kind", "code"),
-    [
-        ("ERROR: No matching distribution found for tool>=9", Unsolvable, "no-solution"),
-        ("error: resolution-too-deep", Unsolvable, "no-solution"),
-        ("ERROR: HTTP error 403 while getting http://h/tool.whl", SourceError, "source-refused"),
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", SourceError, "source-refused"),
-        ("error: connection-failed", SourceError, "source-unreachable"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", MachineError, "disk-space"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied", MachineError, "disk"),
-        ("ERROR: Failed to build 'tool' when getting requirements to build wheel", MachineError, "build-failed"),
-        ("Traceback: something else", VenvkitError, "pip-failed"),
-    ],
-)
-def test_what_a_failure_means(stderr: str, kind: type[VenvkitError], code: str) -> None:
-    error = failure(Completed(("pip",), 1, "", f"{stderr}\n", 0.1))
-    assert (type(error), error.code) == (kind, code)
-
-
-def test_a_conflict_speaks_of_those_in_it() -> None:
-    stdout = "Looking\nThe conflict is caused by:\n    tool 1.0 depends on base>=2\n    The user requested base<2\n\n"
-    stderr = "ERROR: Cannot install because these have conflicting dependencies.\nERROR: ResolutionImpossible: help\n"
-    error = failure(Completed(("pip",), 1, f"{stdout}To fix this you could try to:\n1. loosen", stderr, 0.1))
-    assert isinstance(error, Unsolvable)
-    assert {"tool", "base"} <= error.mentions
-    assert "loosen" not in error.mentions
-    assert "    tool 1.0 depends on base>=2" in error.details
-
-
 def test_a_project_that_an_index_lacks_is_no_lost_index() -> None:
+    ran = Completed(("pip",), 1, "", "", 0.1)
     log = "2026 Could not fetch URL http://h/simple/tool/: 404 Client Error: Not Found for url: http://h - skipping\n"
     folder = "WARNING: Location 'file:///srv/simple/tool/' is ignored: it is neither a file nor a directory.\n"
-    assert lost_sources(log + folder, Sources(index_url="file:///srv/simple", find_links=("file:///srv/wheels",))) == {}
+    local = Sources.said("pip", index_url="file:///srv/simple", find_links=("file:///srv/wheels",))
+    assert lost_sources(ran, log + folder, local, {}) == {}
     with pytest.raises(SourceError) as caught:
-        lost_sources(log.replace("404", "401"), Sources(optional_index_urls=("http://h/simple",)))
+        lost_sources(ran, log.replace("404", "401"), Sources(optional_index_urls=("http://h/simple",)), {})
     assert caught.value.code == "source-refused"

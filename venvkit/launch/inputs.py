@@ -152,7 +152,9 @@ def _spec(call: Call) -> ModelSpec:
     given = call.given
     if given.path is not None:
         try:
-            specs = parse_specs(given.content, origin=given.path, format=format_of(Path(given.path)))
+            file = Path(given.path)
+            folder = str(file.absolute().parent)
+            specs = parse_specs(given.content, origin=given.path, format=format_of(file), folder=folder)
         except SpecError as error:
             if not is_path(given.path):
                 error.remedy = f"a file called {given.path} lies in this directory: correct it, or move it away"

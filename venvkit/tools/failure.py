@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.base.mask import mask
@@ -28,6 +29,9 @@ _FIRST, _LAST, _LOG, _HINTS = 10, 4, 10, 8
 _LONGEST = 600
 _KEPT_LOGS = 20
 _REFUSAL = re.compile(r"40[13] (?:Unauthorized|Forbidden)|\b40[13]\b|Hash mismatch|DO NOT MATCH THE HASHES")
+_NO_OUTPUT = "╰─> No available output."
+_ENDED = re.compile(r"  ERROR: .* exited with -?\d+")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:,]+ ")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -97,7 +101,8 @@ _UV = (
     ("unreachable", r"Failed to fetch|Failed to download|Distribution not found at|Failed to read `--find-links`"),
     ("unsolvable", r"No solution found when resolving"),
     ("setting", r"Failed to parse environment variable|TOML parse error"),
-    ("requirement", r"Failed to parse: `|Couldn't parse requirement in|The wheel filename `|Requested package name `"
+    ("requirement", r"Failed to parse: `|Failed to resolve dependencies for package `"
+                    r"|Couldn't parse requirement in|The wheel filename `|Requested package name `"
                     r"|invalid value .* for '--|Expected path \(|Unexpected '.*', expected '-c'"
                     r"|unsupported (?:archive|file) (?:type|extension)"),
 )  # fmt: skip
@@ -254,6 +259,19 @@ def _read_uv(done: Completed) -> _Output:
     if not heads:
         own = [line.rstrip() for line in done.stderr.split("\n") if line.strip()]
     return _Output(tuple(own), tuple(heads), tuple(log), tuple(hints))
+
+
+def with_build_output(done: Completed, log: str) -> Completed:
+    """Return a failed run of pip with the output of the build that failed: with `--log`, pip writes it there alone."""
+    lines = [_TIME.sub("", line) for line in log.split("\n")]
+    ends = [at for at, line in enumerate(lines) if _ENDED.fullmatch(line)]
+    starts = [at for at, line in enumerate(lines[: ends[-1]]) if line.startswith("  Running command ")] if ends else []
+    if not starts or _NO_OUTPUT not in done.stderr:
+        return done
+    output = [f"      {line.strip()}" for line in lines[starts[-1] + 1 : ends[-1]]]
+    told = "\n".join([f"╰─> [{len(output)} lines of output]", *output, "      [end of output]"])
+    before, _, after = done.stderr.rpartition(_NO_OUTPUT)
+    return replace(done, stderr=f"{before}{told}{after}")
 
 
 def _read_pip(done: Completed) -> _Output:

@@ -21,7 +21,7 @@ from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
 from venvkit.spec.configuration.pip import pip_environ
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
-from venvkit.tools.failure import failure
+from venvkit.tools.failure import failure, with_build_output
 from venvkit.tools.refusals import lost_sources
 from venvkit.tools.uv.client import MIRROR_MARK
 
@@ -100,7 +100,8 @@ class Pip(Struct, frozen=True):
             )
             # pip passes over an index that does not answer, and says so in its log alone.
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        return done, lost_sources(done, text, sources, self.environ)
+        lost = lost_sources(done, text, sources, self.environ)
+        return (with_build_output(done, text) if done.status else done), lost
 
     def failure(self, done: Completed, names: Collection[str] = ()) -> VenvkitError:
         """Return the error that a failed run means; `names` are the host's distributions."""

@@ -10,7 +10,9 @@ import os
 import re
 
 _CHUNK = 16384
-_HEADERS = frozenset(("name", "version", "requires-dist", "provides-extra", "requires-python"))
+_HEADERS = frozenset(
+    ("metadata-version", "name", "version", "requires-dist", "provides-extra", "requires-python", "dynamic")
+)
 _INITIALS = frozenset(header[0] for header in _HEADERS) | frozenset(header[0].upper() for header in _HEADERS)
 _FOLD = re.compile(r"\n[ \t]+")
 _TAGS = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)

@@ -135,8 +135,8 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
         MachineError: There is no usable uv.
     """
     settings = call.settings
-    runner = Runner(cancel=cancel, timeout=settings.timeout)
     cache = cache_folder(call.environ, Layout(Path(settings.home)).cache)
+    runner = Runner(cancel=cancel, timeout=settings.timeout, logs=str(cache / "logs"))
     find = find_tool_ahead(call, runner, cache)
     observer(PhaseStarted("probe", call.host_python))
     python = find_host_python(call.choices["host_python"], settings.host_python)
@@ -196,6 +196,9 @@ def plan_job(job: Job, *, meanwhile: Callable[[], None] | None = None) -> Planne
             raise
         resolver.lost.details += ("without it there is no solution:", *error.details)
         raise resolver.lost from error
+    pins = {f"{item.name}=={item.version}" for item in plan.install} | {""}
+    told = dict.fromkeys(warning for pin, warning in resolver.notices if pin in pins)
+    plan = replace(plan, warnings=tuple(told))
     _warn(job.observer, plan)
     # Without an index that could not be reached it is a makeshift.
     if resolver.lost is None:
@@ -257,6 +260,8 @@ def _warn(observer: Observer, plan: Plan) -> None:
         observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
     for broken in plan.broken:
         observer(Warned("broken", str(broken)))
+    for warning in plan.warnings:
+        observer(warning)
 
 
 def _child(call: Call, host: HostSnapshot, runner: Runner, tool: Tool) -> tuple[HostSnapshot, bool]:

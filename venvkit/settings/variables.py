@@ -155,7 +155,7 @@ _ACTED_ON = (
         "VENVKIT_TIMEOUT",
         "3600",
         number(above_zero=True),
-        "Time limit of one child process, in seconds.",
+        "Time limit of one child process, and of what is read over HTTP, in seconds.",
         acts=True,
     ),
     Variable(

@@ -112,7 +112,6 @@ def make_resolver(
             interpreter.version,
             interpreter.implementation,
             dict(interpreter.environment),
-            sources.decisive,
             request.levers,
             settings,
         ]
@@ -132,7 +131,8 @@ def make_resolver(
 def _reader(uv: Uv, sources: Sources, cache: Path) -> MetadataReader:
     from venvkit.tools.metadata import MetadataReader
 
-    return MetadataReader(cache / "metadata", sources, uv.offline, uv.runner.cancel, uv.environ)
+    runner = uv.runner
+    return MetadataReader(cache / "metadata", sources, uv.offline, runner.cancel, uv.environ, runner.timeout)
 
 
 def find_child_python(wanted: str, runner: Runner, tool: Tool) -> str:

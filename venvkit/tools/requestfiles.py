@@ -66,7 +66,7 @@ class RequestFiles(Struct, frozen=True):
         # "Never build it" and "take wheels of it only" are one flag of uv's.
         names = dict.fromkeys((*self.levers.only_binary, *self.levers.no_build))
         flags += [part for name in names for part in ("--only-binary", name)]
-        return flags
+        return flags + [part for name in self.sources.values("no-binary") for part in ("--no-binary", name)]
 
     def _pinned(self, pinned: dict[str, str]) -> Path:
         """Write the one form in which uv takes an index for a single package: a project's table of sources."""

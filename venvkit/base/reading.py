@@ -19,7 +19,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     T = TypeVar("T")
 
@@ -84,7 +84,7 @@ def parse_json(content: bytes, *, unique: bool = False) -> object:
     return _parsed(lambda: json.loads(content.decode(), object_pairs_hook=hook, parse_constant=_no_constant))
 
 
-def parse_toml(content: bytes) -> dict[str, object]:
+def parse_toml(content: bytes) -> dict[str, Any]:
     """Return the TOML document in `content`.
 
     Raises:

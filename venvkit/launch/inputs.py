@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from venvkit.base.documents import format_of
+from venvkit.base.reading import parse_toml, read_regular
 from venvkit.base.watch import Watch, stat_watch
 from venvkit.errors import PolicyError, SpecError, UsageError
 from venvkit.events import Observer, Warned
@@ -34,11 +34,6 @@ from venvkit.spec.model import ModelSpec, parse_specs
 from venvkit.spec.offline import without_public_network
 from venvkit.spec.options import LEVERS
 from venvkit.spec.request import Choice, Request, build_request, spec_engines
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Inputs(Struct, frozen=True):
@@ -145,7 +140,7 @@ def engine_warnings(inputs: Inputs, engine: str | None, platform: str) -> Iterat
 @lru_cache(maxsize=8)
 def _data(paths: tuple[str, ...], abi: str, _state: tuple[tuple[object, ...], ...]) -> tuple[EngineTable, Families]:
     """Parse the data files, once per process and state of them: a fleet is planned over one table."""
-    return load_engines(paths), parse_families(tomllib.loads(Path(abi).read_text(encoding="utf-8")), origin=abi)
+    return load_engines(paths), parse_families(parse_toml(read_regular(abi)), origin=abi)
 
 
 def _spec(call: Call) -> ModelSpec:

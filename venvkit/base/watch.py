@@ -27,7 +27,7 @@ import stat
 
 TYPE_CHECKING = False  # importing typing for it would cost more than all of this module
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Watch = list[str | int | bool | None]
 
@@ -105,7 +105,7 @@ def changed(watches: Iterable[Sequence[str | int | bool | None]]) -> str | None:
     return None
 
 
-_KINDS = {
+_KINDS: dict[str, Callable[[str], Watch]] = {
     "stat": stat_watch,
     "tree": tree_watch,
     "text": text_watch,

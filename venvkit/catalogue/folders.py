@@ -72,7 +72,7 @@ class Folders:
                 where=model.origin,
                 remedy="the file has just been changed; try again",
             )
-        return parse_object(table, origin=model.origin, type=model.type)
+        return parse_object(table, origin=model.origin, type=model.type, folder=str(file.absolute().parent))
 
 
 def _faults(indexes: Iterable[Index]) -> tuple[str, ...]:

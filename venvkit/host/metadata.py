@@ -5,9 +5,10 @@ Only headers are read: the long description of a METADATA file is most of it, an
 
 from __future__ import annotations
 
-import json
 import os
 import re
+
+from venvkit.base.reading import parse_json
 
 _CHUNK = 16384
 _HEADERS = frozenset(
@@ -88,12 +89,9 @@ def wheel_tags(directory: str) -> tuple[str, ...]:
 
 def direct_url(directory: str) -> tuple[str | None, bool]:
     """Return the URL it was installed from, for a direct reference (PEP 610), and whether it is editable."""
-    text = read_text(f"{directory}/direct_url.json")
-    if text is None:
-        return None, False
     try:
-        value: object = json.loads(text)
-    except ValueError:
+        value = parse_json(read_bytes(f"{directory}/direct_url.json"))
+    except (OSError, ValueError):
         return None, False
     if not isinstance(value, dict) or not isinstance(value.get("url"), str):
         return None, False

@@ -135,8 +135,11 @@ def _near_uv(layout: Layout, services: Services) -> Callable[[], tuple[Uv, Path]
     def near() -> tuple[Uv, Path]:
         import venvkit.launch.building  # noqa: F401
         from venvkit.store.disk.space import near_cache
+        from venvkit.tools.uv.client import Uv
 
-        return near_cache(services.find_tool(), layout)
+        uv = services.find_tool()
+        assert isinstance(uv, Uv)
+        return near_cache(uv, layout)
 
     return near
 
@@ -153,5 +156,5 @@ def _carry_out(
     except (NoSolutionError, SourceError):
         if not planned.recent:
             raise
-        forget_plan_reading(planned.reading, services)
+        forget_plan(planned.reading, services)
         return carry_out(layout, key, plan_reading(planned.reading, services), services, near)

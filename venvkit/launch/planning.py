@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,7 @@ def plan_reading(reading: Reading, services: Services, *, meanwhile: Callable[[]
     observer(PhaseStarted("resolve", f"{len(problem.roots)} requirement{'' if len(problem.roots) == 1 else 's'}"))
     with ThreadPoolExecutor(1) as beside:
         if isinstance(resolver, UvResolver):
-            resolver.meanwhile = lambda: beside.submit(meanwhile)
+            resolver.meanwhile = functools.partial(_start, beside, meanwhile)
         try:
             made = make_plan(problem, resolver)
         except Unsolvable as error:
@@ -92,6 +93,10 @@ def plan_reading(reading: Reading, services: Services, *, meanwhile: Callable[[]
     if resolver.lost is None and not reading.call.choices["upgrade"]:
         _plans(services).put(reading.alike, made, source_texts(reading.request, reading.call.environ), began=began)
     return Planned(reading, made, recipe_of(reading, made, problem, resolver.sources))
+
+
+def _start(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
+    pool.submit(work)
 
 
 def recent_plan(reading: Reading, services: Services) -> Planned | None:

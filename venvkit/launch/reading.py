@@ -7,7 +7,6 @@ user's cache directory and can be deleted at any time.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -17,10 +16,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from venvkit.base.caches import cache_folder
 from venvkit.base.digest import digest, value_digest
 from venvkit.base.documents import format_of
 from venvkit.base.local import content_digest, is_tree, local_path
 from venvkit.base.process import Runner
+from venvkit.base.reading import parse_toml, read_regular
 from venvkit.base.version import __version__
 from venvkit.base.watch import Watch, cwd_watch, stat_watch, tree_watch
 from venvkit.catalogue.find import Asked
@@ -49,12 +50,8 @@ from venvkit.spec.model import ModelSpec, parse_specs
 from venvkit.spec.offline import without_public_network
 from venvkit.spec.options import LEVERS
 from venvkit.spec.request import Choice, Request, Sources, build_request, spec_engines
+from venvkit.store.layout import Layout
 from venvkit.tools.find import Tool, backend_name, find_child_python, find_tool_ahead, tool_watches
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Services(Struct, frozen=True):
@@ -174,7 +171,7 @@ def open_services(call: Call, observer: Observer, cancel: threading.Event | None
     `find_tool` raises MachineError where there is no usable uv.
     """
     settings = call.settings
-    cache = cache_folder(call.environ)
+    cache = cache_folder(call.environ, Layout(Path(settings.home)).cache)
     runner = Runner(cancel=cancel, timeout=settings.timeout, logs=str(cache / "logs"))
     find_tool = find_tool_ahead(
         str(call.choice("backend", settings.backend)),
@@ -185,15 +182,6 @@ def open_services(call: Call, observer: Observer, cancel: threading.Event | None
         offline=bool(call.choice("offline", False)),
     )
     return Services(observer, runner, cache, find_tool)
-
-
-def cache_folder(environ: dict[str, str]) -> Path:
-    """Return where venvkit keeps what can be made again, by the XDG rules (`~/.cache/venvkit`)."""
-    base = environ.get("XDG_CACHE_HOME", "")
-    if not base.startswith("/"):
-        home = environ.get("HOME") or str(Path.home())
-        base = f"{home}/Library/Caches" if sys.platform == "darwin" else f"{home}/.cache"
-    return Path(base, "venvkit")
 
 
 def read_call(call: Call, services: Services) -> Reading:
@@ -274,7 +262,7 @@ def read_data(settings: Settings) -> tuple[EngineTable, Families, tuple[Watch, .
 @lru_cache(maxsize=8)
 def _parsed(paths: tuple[str, ...], abi: str, _state: tuple[tuple[object, ...], ...]) -> tuple[EngineTable, Families]:
     """Parse the data files, once per process and state of them: a fleet is planned over one table."""
-    return load_engines(paths), parse_families(tomllib.loads(Path(abi).read_text(encoding="utf-8")), origin=abi)
+    return load_engines(paths), parse_families(parse_toml(read_regular(abi)), origin=abi)
 
 
 def see(call: Call, host: HostSnapshot, services: Services) -> Seen:
@@ -422,7 +410,9 @@ def _spec(call: Call) -> ModelSpec:
         assert given.value is not None
         return given.value
     try:
-        specs = parse_specs(given.content, origin=given.path, format=format_of(Path(given.path)))
+        file = Path(given.path)
+        folder = str(file.absolute().parent)
+        specs = parse_specs(given.content, origin=given.path, format=format_of(file), folder=folder)
     except SpecError as error:
         if not is_path(given.path):
             error.remedy = f"a file called {given.path} lies in this directory: correct it, or move it away"

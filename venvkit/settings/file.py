@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from venvkit.errors import SettingError
 from venvkit.settings.variables import BY_NAME, Variable
@@ -27,16 +26,11 @@ def read_settings_file(home: str) -> tuple[dict[str, str], list[tuple[str, str]]
         SettingError: The file is not TOML, or cannot be read (`settings-file-invalid`).
     """
     path = settings_file(home)
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            content = file.read()
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(path):
         return {}, []
-    except OSError as error:
-        raise _unusable(path, f"cannot be read: {error.strerror}") from error
     texts: dict[str, str] = {}
     faults: list[tuple[str, str]] = []
-    for name, value in _parse(path, content).items():
+    for name, value in _parse(path).items():
         variable = BY_NAME.get(name)
         if variable is None:
             faults.append((path, f"{name!r} is no setting{nearest(name)}"))
@@ -57,14 +51,15 @@ def nearest(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _parse(path: str, content: bytes) -> dict[str, object]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+def _parse(path: str) -> dict[str, object]:
+    # Imported where there is a file: settings are loaded at every start.
+    from venvkit.base.reading import parse_toml, read_regular
+
     try:
-        return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse_toml(read_regular(path))
+    except OSError as error:
+        raise _unusable(path, f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise _unusable(path, f"is not TOML: {error}") from error
 
 

@@ -75,6 +75,8 @@ def number(*, above_zero: bool) -> Kind:
     return Kind("number", "a number above 0" if above_zero else "a number of at least 0", parse)
 
 
+# More make no size, and no float.
+_DIGITS = 30
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -87,6 +89,8 @@ def _bytes(text: str) -> int:
     if not digits.replace(".", "", 1).isdigit() or not digits.isascii() or (binary and not unit):
         raise ValueError(text)
     factor = 1024 ** "KMGT".index(unit) * 1024 if binary else _UNITS[unit]
+    if len(digits) > _DIGITS:
+        raise ValueError(text)
     return int(float(digits) * factor)
 
 

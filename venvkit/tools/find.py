@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 from msgspec import Struct
 
 from venvkit.base import cachefile
+from venvkit.base.caches import uv_cache
 from venvkit.base.digest import digest, value_digest
 from venvkit.base.process import Runner
 from venvkit.base.version import __version__
@@ -57,6 +58,7 @@ def find_tool(
         return Pip(cache / "pip", runner, environ, attempts, offline)
     first, place = not is_known(), _uv_place(environ, cache)
     known = _recall_uv(place) if first else None
+    environ = {**environ, **uv_cache(environ, cache)}
     if known is not None:
         return Uv(known.path, known.version, runner, environ, attempts, offline)
     found = find_uv(runner, environ, attempts=attempts, offline=offline)

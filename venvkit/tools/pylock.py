@@ -7,19 +7,14 @@ https://packaging.python.org/en/latest/specifications/pylock-toml/
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct, convert, field
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.base.reading import parse_toml
 from venvkit.errors import VenvkitError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class LockedFile(Struct, frozen=True):
@@ -77,8 +72,8 @@ def read_pylock(text: str) -> tuple[LockedFile, ...]:
         VenvkitError: The lock is malformed, or a package of it has no source (`uv-answer`).
     """
     try:
-        return tuple(_file(package) for package in convert(tomllib.loads(text), _Lock).packages)
-    except ValueError as error:  # msgspec's and tomllib's errors are ValueErrors
+        return tuple(_file(package) for package in convert(parse_toml(text.encode()), _Lock).packages)
+    except ValueError as error:  # msgspec's errors are ValueErrors too
         raise VenvkitError("uv's lock could not be read", code="uv-answer", details=(str(error),)) from error
 
 

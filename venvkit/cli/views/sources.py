@@ -192,9 +192,8 @@ def _where(one: Statement, reading: Reading) -> str:
 def _own(reading: Reading, said: tuple[Statement, ...]) -> Iterator[Source]:
     """Yield what the installer does by itself where nobody says otherwise."""
     spoken = {one.kind for one in said if not one.dropped}
-    nobody = reading.request.sources.no_index or (
-        reading.backend == "uv" and read_uv_config(reading.call.environ).no_index
-    )
+    by_uv = reading.backend == "uv" and read_uv_config(reading.call.environ).no_index
+    nobody = reading.request.sources.no_index or by_uv
     if "index" not in spoken and not nobody:
         yield Source("index", "", "installer", "")
     if "index-strategy" not in spoken:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,16 +18,12 @@ from msgspec import Struct, field
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.base.mask import mask
+from venvkit.base.reading import parse_toml, read_regular
 from venvkit.settings.tooloptions import tool_options
 from venvkit.spec.configuration.bounds import BoundKind, Bounds, format_statements, read_bounds
 from venvkit.spec.configuration.paths import absolute_path, named_index, named_paths, refused
 from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.configuration.statements import SPEAKERS, Kind, Statement, settled, without
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _Tables: TypeAlias = tuple[tuple[str, dict[str, Any]], ...]
 TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))
@@ -198,7 +193,7 @@ def _files(environ: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the files that are there: the user's, and the first of the machine's."""
     for path in (files := uv_config_files(environ)):
         try:
-            yield path, tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            yield path, parse_toml(read_regular(path))
         except (OSError, ValueError):  # not there, or not to be read: then uv says so
             continue
         if path != files[0]:

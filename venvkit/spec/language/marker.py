@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -66,7 +67,16 @@ def parse_marker(text: str, *, known: Collection[str] | None, place: str = "") -
     Raises:
         SpecError: The text is no marker (`requirement-invalid`), or uses an unknown name (`marker-unknown`).
     """
-    return Parser(text, tokenize(text, place), known, place).parsed()
+    names = None if known is None else frozenset(known)
+    try:
+        return _parsed(text, names)
+    except SpecError:
+        return Parser(text, tokenize(text, place), names, place).parsed()  # which names the place
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str, known: frozenset[str] | None) -> Marker:
+    return Parser(text, tokenize(text, ""), known, "").parsed()
 
 
 class Parser(Struct):

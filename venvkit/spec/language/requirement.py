@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from typing import Literal
-from urllib.parse import SplitResult, parse_qs, unquote
+from urllib.parse import SplitResult, parse_qs, quote, unquote
 
 from msgspec import Struct
 from packaging.requirements import InvalidRequirement
@@ -24,10 +24,13 @@ from packaging.utils import (
 from venvkit.errors import SpecError
 from venvkit.spec.language.marker import Marker, parse_marker
 from venvkit.spec.language.pep508 import DIRECT, NAME, URL, parse_head, split_marker
-from venvkit.spec.language.urls import check_requirement_url, has_control, quoted
+from venvkit.spec.language.urls import absolute_path, check_requirement_url, has_control, quoted
 
 _SYSTEM = re.compile(rf"#system_({NAME})#", re.IGNORECASE)
 _ENGINE = re.compile(rf"#({NAME})_dependencies#|({NAME})_dependencies", re.IGNORECASE)
+_DIRECT_PATH = re.compile(
+    rf"(?P<name>\s*(?:{NAME}\s*(?:\[[^\]]*\])?\s*@\s*)?)(?:(?P<scheme>file:)(?!/)|(?<=[@\s])(?=\.\.?/|~|/))(?P<path>\S+)"
+)
 _PATH = re.compile(r"[./~\\]|[A-Za-z]:[\\/]")
 
 
@@ -102,6 +105,27 @@ def parse_line(text: str, *, place: str, known_variables: Collection[str] | None
         return Line("engine", found[1] or found[2], None, marker)
     requirement = _requirement(head, text, place)
     return Line("requirement", requirement.name, requirement, marker)
+
+
+def with_absolute_path(text: str, folder: str | None) -> str:
+    """Return a line with the path of its direct reference made an absolute file URL.
+
+    >>> with_absolute_path("tool @ ./wheels/tool-1.0-py3-none-any.whl ; os_name == 'posix'", "/models")
+    "tool @ file:///models/wheels/tool-1.0-py3-none-any.whl ; os_name == 'posix'"
+
+    Args:
+        text: A string of a spec. One without a path, or with a URL of a host, is returned as it is.
+        folder: What relative paths are relative to; None leaves them as they are.
+    """
+    head, _ = split_marker(text)
+    found = _DIRECT_PATH.fullmatch(head)
+    if found is None or not ("@" in found["name"] or found["scheme"]):
+        return text  # a path alone does not tell the name of its distribution
+    path, fragment, digest = found["path"].partition("#")
+    absolute = absolute_path(unquote(path) if found["scheme"] else path, folder)
+    if not absolute.startswith("/"):
+        return text
+    return f"{found['name']}file://{quote(absolute)}{fragment}{digest}{text[len(head) :]}"
 
 
 def _refuse(text: str, place: str) -> None:

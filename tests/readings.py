@@ -8,8 +8,9 @@ from typing import Any
 
 from venvkit.events import ignore
 from venvkit.launch.asked import Call
+from venvkit.launch.host import Services, open_services
 from venvkit.launch.planning import Planned, plan_reading
-from venvkit.launch.reading import Reading, Services, open_services, read_call
+from venvkit.launch.reading import Reading, read_call
 from venvkit.settings import load_settings
 
 

@@ -23,8 +23,9 @@ from venvkit.base.process import Completed, Runner
 from venvkit.errors import VenvkitError
 from venvkit.events import guarded
 from venvkit.launch.asked import Call
+from venvkit.launch.host import open_services
 from venvkit.launch.planning import Planned, plan_reading
-from venvkit.launch.reading import open_services, read_call
+from venvkit.launch.reading import read_call
 from venvkit.settings import load_settings
 
 Record = dict[str, Any]

@@ -16,17 +16,9 @@ from venvkit.catalogue.values import Source
 from venvkit.events import Observer
 from venvkit.fleet.values import Launch
 from venvkit.launch.asked import Call
+from venvkit.launch.host import Services, open_services
 from venvkit.launch.plans import local_paths, source_texts
-from venvkit.launch.reading import (
-    Named,
-    Reading,
-    Services,
-    call_sources,
-    open_services,
-    read_call,
-    read_data,
-    read_request,
-)
+from venvkit.launch.reading import Named, Reading, call_sources, read_call, read_data, read_request
 from venvkit.settings import Settings
 from venvkit.spec.engines import EngineTable
 from venvkit.spec.model import ModelSpec

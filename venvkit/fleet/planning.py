@@ -21,8 +21,9 @@ from venvkit.fleet.cache import Answers
 from venvkit.fleet.expand import Expansion, Wanted, expand
 from venvkit.fleet.opening import Ground, likeness, look, open_launch, request_key
 from venvkit.fleet.values import Answer, Launch, Notify, Outline, Row, Step, Trouble
+from venvkit.launch.host import Services
 from venvkit.launch.planning import plan_reading
-from venvkit.launch.reading import Reading, Services
+from venvkit.launch.reading import Reading
 from venvkit.settings import Settings
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from venvkit.formats.entry import read_entry
 from venvkit.formats.mark import read_mark, write_mark
 from venvkit.formats.receipt import Receipt, read_receipt
 from venvkit.launch.handle import Environment
+from venvkit.launch.host import Services
 from venvkit.launch.planning import Planned
-from venvkit.launch.reading import Reading, Services, local_watches
+from venvkit.launch.reading import Reading, local_watches
 from venvkit.launch.record import recorded_call
 from venvkit.proof.integrity import fault, intact
 from venvkit.store.change.environment import collect_environment

@@ -27,8 +27,8 @@ from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import hold
 
 if TYPE_CHECKING:
+    from venvkit.launch.host import Services
     from venvkit.launch.planning import Planned
-    from venvkit.launch.reading import Services
     from venvkit.tools.uv.client import Uv
 
 
@@ -50,8 +50,9 @@ def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Ev
     with _turn(layout, call, key, notify, cancel) as made:
         if made is not None:
             return made
+        from venvkit.launch.host import look_at_host, open_services, see
         from venvkit.launch.planning import plan_reading, recent_plan
-        from venvkit.launch.reading import find_named, look_at_host, open_services, read_request, see
+        from venvkit.launch.reading import find_named, read_request
 
         services = open_services(call, notify, cancel)
         host = look_at_host(call, services)
@@ -84,8 +85,9 @@ def plan_call(call: Call, observer: Observer | None, cancel: threading.Event | N
     Raises:
         VenvkitError: As `ensure`.
     """
+    from venvkit.launch.host import open_services
     from venvkit.launch.planning import plan_reading
-    from venvkit.launch.reading import open_services, read_call
+    from venvkit.launch.reading import read_call
 
     services = open_services(call, guarded(observer), cancel)
     return plan_reading(read_call(call, services), services)
@@ -149,7 +151,7 @@ def _carry_out(
 ) -> Environment:
     """Build what was planned; a recent plan that cannot be carried out any more is made anew, once."""
     from venvkit.launch.building import carry_out
-    from venvkit.launch.planning import plan_reading
+    from venvkit.launch.planning import forget_plan, plan_reading
 
     try:
         return carry_out(layout, key, planned, services, near)

@@ -18,8 +18,9 @@ from venvkit.base.local import content_digest, local_path
 from venvkit.base.version import __version__
 from venvkit.errors import NoSolutionError
 from venvkit.events import Observer, PhaseStarted, Warned
+from venvkit.launch.host import Services
 from venvkit.launch.plans import Plans, source_texts
-from venvkit.launch.reading import Reading, Services
+from venvkit.launch.reading import Reading
 from venvkit.plan.bounds import Bound
 from venvkit.plan.members import host_view
 from venvkit.plan.orphans import requirements_of

@@ -100,7 +100,7 @@ def tool_watches(tool: Tool) -> Iterator[Watch]:
 def find_tool_ahead(
     backend: str, runner: Runner, cache: Path, *, environ: Mapping[str, str], attempts: int, offline: bool
 ) -> Callable[[], Tool]:
-    """Start looking for the tool on a thread if that needs a process; return a function that gives it, as `find_tool`."""
+    """Start looking for the tool on a thread if that needs a process; return what gives it, as `find_tool`."""
     find = functools.partial(find_tool, backend, runner, cache, environ=environ, attempts=attempts, offline=offline)
     if backend == "pip" or is_known() or _recall_uv(_uv_place(environ, cache)) is not None:
         return functools.cache(find)

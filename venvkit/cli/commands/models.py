@@ -17,7 +17,8 @@ from venvkit.cli.signals import cancellable
 from venvkit.cli.views.models import Shelf
 from venvkit.events import Observer
 from venvkit.launch.asked import Call
-from venvkit.launch.reading import call_sources, look_at_host, open_services
+from venvkit.launch.host import look_at_host, open_services
+from venvkit.launch.reading import call_sources
 from venvkit.settings import load_settings
 from venvkit.spec.model import ModelSpec
 

@@ -17,7 +17,8 @@ from venvkit.cli.views.plan import Decision
 from venvkit.cli.views.sources import Sourced
 from venvkit.events import Observer, Warned
 from venvkit.launch.asked import Call
-from venvkit.launch.reading import open_services, read_call
+from venvkit.launch.host import open_services
+from venvkit.launch.reading import read_call
 from venvkit.settings import load_settings
 
 if TYPE_CHECKING:

@@ -141,6 +141,8 @@ def _entry(path: str) -> _Entry:
 def _sha256(path: str) -> str:
     """Return the digest of a file's content; of a link that leads to a folder or nowhere, of where it leads."""
     try:
+        if not os.path.isfile(path):  # noqa: PTH113 - a pipe would keep its reader waiting
+            raise FileNotFoundError(path)
         with open(path, "rb") as file:  # noqa: PTH123
             found = hashlib.sha256()
             while piece := file.read(_PIECE):

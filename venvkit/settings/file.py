@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from venvkit.errors import SettingError
 from venvkit.settings.variables import BY_NAME, Variable
@@ -27,16 +26,11 @@ def read_settings_file(home: str) -> tuple[dict[str, str], list[tuple[str, str]]
         SettingError: The file is not TOML, or cannot be read (`settings-file-invalid`).
     """
     path = settings_file(home)
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            content = file.read()
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.lexists(path):
         return {}, []
-    except OSError as error:
-        raise _unusable(path, f"cannot be read: {error.strerror}") from error
     texts: dict[str, str] = {}
     faults: list[tuple[str, str]] = []
-    for name, value in _parse(path, content).items():
+    for name, value in _table(path).items():
         variable = BY_NAME.get(name)
         if variable is None:
             faults.append((path, f"{name!r} is no setting{nearest(name)}"))
@@ -57,20 +51,17 @@ def nearest(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _parse(path: str, content: bytes) -> dict[str, object]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+def _table(path: str) -> dict[str, object]:
+    from venvkit.base.reading import parse_toml, read_regular  # only where there is a file: it imports json
+
     try:
-        return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _unusable(path, f"is not TOML: {error}") from error
-
-
-def _unusable(path: str, why: str) -> SettingError:
-    return SettingError(
-        f"the settings file {why}",
+        return parse_toml(read_regular(path))
+    except OSError as error:
+        fault = f"cannot be read: {error.strerror}"
+    except ValueError as error:
+        fault = f"is not TOML: {error}"
+    raise SettingError(
+        f"the settings file {fault}",
         code="settings-file-invalid",
         where=path,
         remedy="correct the file, or move it away to go without it",

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from venvkit.base.watch import Watch
     from venvkit.settings.kinds import Value
 
+_PLACES = {
+    "argument": "given as an argument",
+    "environment": "set in the environment",
+    "file": "set in the settings file",
+    "default": "the default",
+}
+_LONGEST = 160
+
 
 class Setting:
-    """The value in force of one variable.
+    """The value in force of one variable; read-only.
 
     Attributes:
         variable: What is set.
@@ -34,13 +42,7 @@ class Setting:
     fault: str
 
     def __init__(self, variable: Variable, raw: str, value: Value, *, origin: str, fault: str = "") -> None:
-        for name, content in (
-            ("variable", variable),
-            ("raw", raw),
-            ("value", value),
-            ("origin", origin),
-            ("fault", fault),
-        ):
+        for name, content in zip(self.__slots__, (fault, origin, raw, value, variable)):  # noqa: B905 - of one length
             object.__setattr__(self, name, content)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -102,6 +104,7 @@ class Levels:
             return Setting(variable, raw, kind.parse(text), origin=origin)
         except ValueError:
             shown = repr(_masked(variable, raw))
+            shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
             fault = f"{shown} ({_PLACES[origin]}) is not valid; accepted: {kind.accepts}"
             return Setting(variable, raw, None, origin=origin, fault=fault)
 
@@ -111,14 +114,6 @@ class Levels:
         return separator.join(
             self.user_home + item[1:] if item == "~" or item.startswith("~/") else item for item in items
         )
-
-
-_PLACES = {
-    "argument": "given as an argument",
-    "environment": "set in the environment",
-    "file": "set in the settings file",
-    "default": "the default",
-}
 
 
 def _masked(variable: Variable, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Servers on loopback that stand between a plan and its packages: an index over HTTPS, and a proxy."""
+"""Servers on loopback: an index over HTTPS, a proxy, and one that answers in every wrong way that a server can."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -149,6 +150,147 @@ class _Relay(http.server.BaseHTTPRequestHandler):
             while chunk := other.recv(65536):
                 self.connection.sendall(chunk)
         self.close_connection = True
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that a test wants.
+
+    Args:
+        after_s: Waits so long before it begins, in seconds.
+        drip_s: Waits so long before each byte of the body.
+        slow_headers_s: Sends headers for ever, and waits so long before each.
+        cut: Ends the connection before this byte.
+        endless: Sends the body again and again.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    kind: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    after_s: float = 0.0
+    drip_s: float = 0.0
+    slow_headers_s: float = 0.0
+    cut: int | None = None
+    endless: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it arrived."""
+
+    path: str
+    authorization: str
+
+
+@dataclass(kw_only=True)
+class Scripted:
+    """A server that answers each path as `replies` says, and 404 elsewhere. It listens inside a `with` block.
+
+    Args:
+        replies: Answers by the beginning of the path; the longest counts.
+        asked: The requests, as they came.
+        context: Encrypts, where it is given.
+    """
+
+    replies: dict[str, Reply] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    context: ssl.SSLContext | None = None
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Scripted:
+        return self.listen(0)
+
+    def listen(self, port: int) -> Scripted:
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), partial(Scripting, self))
+        if self.context is not None:
+            self.server.socket = self.context.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def port(self) -> int:
+        return self.server.server_port
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self.context else ''}://127.0.0.1:{self.port}"
+
+    def answer(self, path: str, headers: Mapping[str, str]) -> Reply:
+        """Return the answer to what no reply is given for."""
+        return Reply(404)
+
+
+class Scripting(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, scripted: Scripted, *args: object) -> None:
+        self.scripted = scripted
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            return  # the client has gone, as it should
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        self.scripted.asked.append(Asked(self.path, self.headers.get("Authorization", "")))
+        # A client that takes this for its proxy sends the whole address.
+        path = "/" + self.path.split("/", 3)[3] if self.path.startswith("http") else self.path
+        matching = [begin for begin in self.scripted.replies if path.startswith(begin)]
+        if matching:
+            self._send(self.scripted.replies[max(matching, key=len)])
+        else:
+            self._send(self.scripted.answer(path, dict(self.headers)))
+
+    def _send(self, reply: Reply) -> None:
+        stopping = self.scripted.stopping
+        if stopping.wait(reply.after_s):
+            return
+        if reply.cut == 0:
+            self._end()
+            return
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.kind)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.slow_headers_s:
+            self.flush_headers()
+            while not stopping.wait(reply.slow_headers_s):
+                self.wfile.write(b"X-Slow: 1\r\n")
+        if not reply.endless:
+            self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if reply.drip_s:
+            for index in range(len(reply.body)):
+                if stopping.wait(reply.drip_s):
+                    return
+                self.wfile.write(reply.body[index : index + 1])
+        self.wfile.write(reply.body[: reply.cut])
+        while reply.endless and not stopping.is_set():
+            self.wfile.write(reply.body)
+        if reply.cut is not None:
+            self._end()
+
+    def _end(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def _pass_on(first: socket.socket, second: socket.socket) -> None:

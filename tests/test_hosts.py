@@ -14,7 +14,9 @@ import pytest
 from tests.conftest import WriteSpec
 from tests.hosts import UV, Host, make_host, tree_hashes, uv
 from tests.wheelhouse import Wheelhouse
-from venvkit import Environment, ensure_env
+from venvkit import Environment, ensure_env, plan_env
+from venvkit.host.distribution import scan
+from venvkit.spec.language.requires import unreadable_requires
 
 DEBIAN = "/usr/bin/python3"
 
@@ -232,6 +234,29 @@ def test_broken_folders_on_the_host_stop_nothing(
     found = origins(env, "shared", "kept")
     assert inside(found["shared"], env)
     assert found["kept"] == str(site / "kept.py")
+
+
+def test_odd_requirement_lines_of_the_host_are_read_as_uv_reads_them(
+    home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec
+) -> None:
+    wheelhouse.add("mended", "1.0")
+    wheelhouse.add("marked", "1.0")
+    wheelhouse.add("unread", "1.0")
+    wheelhouse.add("commas", "1.0")
+    wheelhouse.add("anew", "1.0", requires=["commas (>=0.5<2)"])
+    lines = ("mended (>=0.5.*)", 'marked ; sys_platform ~= "linux"', "unread >> 1 ?")
+    info = host.site_packages / "odd-1.0.dist-info"
+    info.mkdir()
+    requires = "".join(f"Requires-Dist: {line}\n" for line in lines)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n{requires}")
+    plan = plan_env(write_spec("m", ["odd", "anew"]), host_python=host.python).plan
+    wanted = {
+        name: f"odd==1.0 requires {line}" for name, line in zip(("mended", "marked", "unread"), lines, strict=True)
+    }
+    wanted |= {"anew": "virtualenv.packages[1]: anew", "commas": "anew==1.0 requires commas (>=0.5<2)"}
+    assert {item.name: item.reason[-1] for item in plan.install} == wanted
+    (unreadable,) = unreadable_requires(scan([str(host.site_packages)])[0])
+    assert (unreadable.path, "unread >> 1 ?" in unreadable.why) == (str(info), True)
 
 
 def test_inherited_console_scripts_start_the_child(

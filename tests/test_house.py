@@ -32,8 +32,6 @@ ROOMS = (
 ROOMS_OF_STORE = ("layout", "disk", "lock", "look", "env", "shell", "change", "collect")
 # Imports that still run up. An exception that is no longer needed fails the test: take it out.
 KNOWN_UPWARD = {
-    "venvkit.base.http -> venvkit.spec.configuration.sources",
-    "venvkit.base.http -> venvkit.spec.configuration.uv",
     "venvkit.catalogue.sources -> venvkit.launch.asked",
     "venvkit.launch.repair -> venvkit.api",
     "venvkit.tools.find -> venvkit.launch.asked",

@@ -147,7 +147,7 @@ def test_a_password_goes_to_its_own_origin_alone(
     name = "tool-1.0-py3-none-any.whl"
 
     def read(user: str) -> object:
-        sources = Sources(index_url=plain.url.replace("http://me:secret@", user))
+        sources = Sources.said("spec", index_url=plain.url.replace("http://me:secret@", user))
         files = plain.url.replace("me:secret@", "").replace("/simple", f"/files/{name}")
         file = LockedFile("tool", "1.0", "wheel", files, None, None)  # type: ignore[arg-type]
         (found,) = MetadataReader(tmp_path / user.replace("/", "_"), sources).read([file]).values()

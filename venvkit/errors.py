@@ -53,9 +53,13 @@ class UsageError(VenvkitError):
 
 
 class SpecError(UsageError):
-    """A model spec, a requirement of it or the engine data is faulty."""
+    """A model spec, a requirement of it or the engine data is faulty.
+
+    `faults` holds one error for each fault of a document that was read as a whole, its place in `where`.
+    """
 
     default_code = "spec-invalid"
+    faults: tuple[SpecError, ...] = ()
 
 
 class SettingError(UsageError):

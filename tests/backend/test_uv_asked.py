@@ -236,7 +236,7 @@ def test_a_wheel_whose_metadata_is_refused_is_warned_of(wheelhouse: Wheelhouse, 
 )
 def test_a_uv_that_a_signal_ended_is_told_as_such(number: signal.Signals, remedy: str) -> None:
     done = Runner().run(["/bin/sh", "-c", f"echo failed to fetch something >&2; kill -{int(number)} $$"])
-    error = failure(done)
+    error = failure("uv", done)
     assert isinstance(error, MachineError)
     assert (error.message, error.code, error.exit_code) == (f"uv was ended by signal {int(number)}", "uv-killed", 7)
     assert remedy in error.remedy

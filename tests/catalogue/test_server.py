@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import os
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 import traceback
-import tracemalloc
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from tests.catalogue.hosts import get_catalogue
-from tests.catalogue.server_standin import Reply, StandIn
+from tests.catalogue.server_standin import StandIn
 from tests.catalogue.shelves import put, spec
-from venvkit.catalogue.endpoint import parse_endpoint, proxy_for
+from tests.servers import Authority, Reply
+from venvkit.base.http import Limits
+from venvkit.catalogue.endpoint import network_to, parse_endpoint
 from venvkit.catalogue.find import Asked, find_model
+from venvkit.catalogue.registrations import LIMITS
 from venvkit.catalogue.server import TYPES, Server
-from venvkit.catalogue.transport import Limits
 from venvkit.errors import CancelledError, SettingError, SourceError, SpecError, UsageError, VenvkitError
 from venvkit.events import Event, Waiting, ignore
 from venvkit.settings import load_settings
@@ -53,7 +52,7 @@ def ask(
     *,
     cancel: threading.Event | None = None,
     observer: Callable[[Event], None] = ignore,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = LIMITS,
     **environ: str,
 ) -> Server:
     """Return the source, as a call with these variables has it. A dead server is given up at once."""
@@ -65,12 +64,6 @@ def refused(work: Callable[[], object], kind: type[VenvkitError] = SourceError) 
     with pytest.raises(kind) as caught:
         work()
     return caught.value
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_stays() -> Iterator[None]:
-    yield
-    assert [thread.name for thread in threading.enumerate() if thread.name == "venvkit-server"] == []
 
 
 # -- what is found ------------------------------------------------------------------------------------------
@@ -220,9 +213,12 @@ def test_what_another_object_listed_is_asked_for_again(standin: StandIn) -> None
     assert source.load(model).packages == ("tiny==1.0",)
 
 
-# -- what goes wrong ----------------------------------------------------------------------------------------
+# -- answers that are none ----------------------------------------------------------------------------------
 
 HTML = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+MANY = json.dumps({"detail": "no supervisor " + "x" * 9999}).encode()
+AWAY = {"Location": f"http://me:pw@other.example{API}?token=secret"}
+# An answer to the question for a list, and the error: its code, and what it says.
 BROKEN: Mapping[str, tuple[Reply, str, str]] = {
     "a page for people": (Reply(body=HTML, kind="text/html; charset=utf-8"), "server-malformed", "HTML"),
     "such a page as an error": (Reply(404, HTML, kind="text/html"), "server-malformed", "HTML"),
@@ -237,47 +233,16 @@ BROKEN: Mapping[str, tuple[Reply, str, str]] = {
     "names alone": (Reply(body=b'["a"]'), "server-malformed", "[0]"),
     "a model without a name": (Reply(body=b'[{"model_name": "a"}, {}]'), "server-malformed", "[1]"),
     "a name that is no text": (Reply(body=b'[{"model_name": 7}]'), "server-malformed", "[0]"),
-    "not what it says": (
-        Reply(body=b"not packed", headers={"Content-Encoding": "gzip"}),
-        "server-malformed",
-        "unpacked",
-    ),
     "another status": (Reply(418, b'{"detail": "a teapot"}'), "server-malformed", "418"),
-    "a failure": (Reply(500, b'{"detail": "no supervisor"}'), "server-failed", "500"),
+    "a failure": (Reply(500, MANY), "server-failed", "500"),
     "a gateway's failure": (Reply(502, HTML, kind="text/html"), "server-failed", "502"),
     "no key": (Reply(401, b'{"detail": "Could not validate"}'), "server-refused", "401"),
     "no permission": (Reply(403, b"Access denied for IP", kind="text/plain"), "server-refused", "403"),
     "too many tries": (Reply(429, b'{"detail": "Too many failed"}'), "server-refused", "429"),
+    "a redirect": (Reply(307, headers=AWAY), "server-redirected", f"`http://****@other.example{API}?token=****`"),
     "a dead connection": (Reply(cut=0), "server-unreachable", "did not answer"),
-    "half an answer": (Reply(body=b'[{"model_name": "a"}]', cut=5), "server-unreachable", "did not answer"),
     "a slow answer": (Reply(body=b"[]", after_s=30.0), "server-unreachable", "within 1 s"),
-    "a slow drip": (Reply(body=b"[" + b" " * 1000, drip_s=0.1), "server-unreachable", "within 1 s"),
     "an endless answer": (Reply(body=b" " * 65536, endless=True), "server-malformed", "1,000,000 bytes"),
-    "packed in another way": (
-        Reply(body=zlib.compress(b"[]"), headers={"Content-Encoding": "deflate"}),
-        "server-malformed",
-        "packed as `deflate`",
-    ),
-    "packed twice": (
-        Reply(body=gzip.compress(gzip.compress(b"[]")), headers={"Content-Encoding": "gzip, gzip"}),
-        "server-malformed",
-        "packed as `gzip, gzip`",
-    ),
-    "half of what was packed": (
-        Reply(body=gzip.compress(os.urandom(999))[:500], headers={"Content-Encoding": "gzip"}),
-        "server-malformed",
-        "unpacked",
-    ),
-    "packed with a tail": (
-        Reply(body=gzip.compress(b"[]") + b"tail", headers={"Content-Encoding": "gzip"}),
-        "server-malformed",
-        "unpacked",
-    ),
-    "an endless small one": (
-        Reply(body=gzip.compress(b" " * 2_000_000), headers={"Content-Encoding": "gzip"}),
-        "server-malformed",
-        "1,000,000 bytes",
-    ),
 }
 
 
@@ -285,21 +250,20 @@ BROKEN: Mapping[str, tuple[Reply, str, str]] = {
 def test_what_is_no_answer_is_a_clear_error(standin: StandIn, case: str) -> None:
     reply, code, part = BROKEN[case]
     standin.replies[f"{API}/embedding"] = reply
-    limits = Limits(answer_s=1.0 if "within 1 s" in part else 60.0, size=1_000_000)
-    started = time.monotonic()
+    limits = replace(LIMITS, size=1_000_000)
+    environ = {"VENVKIT_TIMEOUT": "1"} if "within 1 s" in part else {}
     page = f"{standin.url}{API}/embedding"
     works = {
-        page: lambda: ask(standin.url, limits=limits).named("a"),
-        f"{page}?detailed=true": ask(standin.url, limits=limits).all,
+        page: lambda: ask(standin.url, limits=limits, **environ).named("a"),
+        f"{page}?detailed=true": ask(standin.url, limits=limits, **environ).all,
     }
     for where, work in works.items():
         error = refused(work)
-        assert (error.code, error.exit_code) == (code, 4), str(error)
-        assert error.where == where
+        assert (error.code, error.exit_code, error.where) == (code, 4, where), str(error)
         assert part in error.message
         assert error.remedy
-        assert "Sign in" not in str(error)
-    assert time.monotonic() - started < 20
+        assert len("".join(error.details)) < 400
+        assert not [secret for secret in ("Sign in", "pw", "secret") if secret in str(error)]
 
 
 @pytest.mark.parametrize(
@@ -308,9 +272,7 @@ def test_what_is_no_answer_is_a_clear_error(standin: StandIn, case: str) -> None
         (Reply(body=b'"tiny-chat"'), "server-malformed"),
         (Reply(body=b"[]"), "server-malformed"),
         (Reply(body=b'{"model_name": "tiny-chap"}'), "server-malformed"),
-        (Reply(body=HTML, kind="text/html"), "server-malformed"),
         (Reply(500, b"{}"), "server-failed"),
-        (Reply(401, b"{}"), "server-refused"),
     ],
 )
 def test_a_models_page_that_is_no_answer_is_an_error(standin: StandIn, reply: Reply, code: str) -> None:
@@ -319,104 +281,42 @@ def test_a_models_page_that_is_no_answer_is_an_error(standin: StandIn, reply: Re
     assert (error.code, error.where) == (code, f"{standin.url}{API}/LLM/tiny-chat")
 
 
-def test_an_answer_may_be_packed(standin: StandIn) -> None:
-    packed = gzip.compress(json.dumps([spec("a", "b")]).encode())
-    standin.replies[API] = Reply(body=packed, headers={"Content-Encoding": "GZip"})
-    assert {model.name for model in ask(standin.url).all().models} == {"a"}
-    standin.replies[API] = Reply(404, headers={"Content-Encoding": "gzip"})
-    assert "unpacked" not in refused(ask(standin.url).all).message
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_bomb_is_not_unpacked(standin: StandIn, times: int) -> None:
-    body = bytes(200_000_000)
-    for _ in range(times):
-        body = gzip.compress(body, 1)
-    standin.replies[API] = Reply(body=body, headers={"Content-Encoding": ", ".join(["gzip"] * times)})
-    source = ask(standin.url, limits=Limits(size=1_000_000))
-    tracemalloc.start()
-    try:
-        error = refused(source.all)
-        most = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert error.code == "server-malformed"
-    assert most < 20_000_000
-
-
-def test_what_the_server_says_is_passed_on_in_short(standin: StandIn) -> None:
-    standin.replies[API] = Reply(500, json.dumps({"detail": "no supervisor " + "x" * 9999}).encode())
-    (line,) = refused(ask(standin.url).all).details
-    assert "no supervisor" in line
-    assert len(line) < 400
-
-
-def test_a_redirect_is_told_and_not_followed(standin: StandIn, tmp_path: Path) -> None:
-    with StandIn(tmp_path / "catalogue") as other:
-        target = f"http://me:pw@{other.url.removeprefix('http://')}{API}/LLM?token=secret"
-        standin.replies[API] = Reply(307, headers={"Location": target})
-        error = refused(ask(standin.url, VENVKIT_API_KEY=KEY).all)
-        assert error.code == "server-redirected"
-        assert other.url.removeprefix("http://") in error.message
-        assert "pw" not in str(error)
-        assert "secret" not in str(error)
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("http://127.0.0.1:9", "did not answer"),
+        ("http://no-such-host.invalid:9997", "did not answer"),
+        ("https://127.0.0.1:{port}", "SSL"),
+    ],
+)
+def test_a_server_that_is_away(standin: StandIn, url: str, part: str) -> None:
+    for environ in ({}, {"XINFERENCE_DISABLE_HEALTH_CHECK": "1"}):
+        error = refused(ask(url.format(port=standin.port), **environ).all)
+        assert (error.code, error.exit_code, part in error.message) == ("server-unreachable", 4, True)
         assert "XINFERENCE_ENDPOINT" in error.remedy
-        assert other.asked == []
-
-
-def test_nobody_listens(home: Path) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        for environ in ({}, {"XINFERENCE_DISABLE_HEALTH_CHECK": "1"}):
-            error = refused(ask(url, **environ).all)
-            assert (error.code, error.exit_code) == ("server-unreachable", 4)
-            assert error.where.startswith(url)
-            assert "XINFERENCE_ENDPOINT" in error.remedy
-
-
-def test_a_host_that_there_is_none_of(home: Path) -> None:
-    error = refused(ask("http://no-such-host.invalid:9997", XINFERENCE_DISABLE_HEALTH_CHECK="1").all)
-    assert error.code == "server-unreachable"
-
-
-def test_a_server_that_accepts_and_never_answers(home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        started = time.monotonic()
-        error = refused(ask(url, XINFERENCE_HEALTH_CHECK_TIMEOUT="1").all)
-        assert 0.9 < time.monotonic() - started < 9
-        assert error.code == "server-unreachable"
-        assert "within 1 s" in error.message
-        assert "health check" in error.message
-
-
-def test_an_encrypted_address_of_a_server_that_does_not_encrypt(standin: StandIn) -> None:
-    error = refused(ask(standin.url.replace("http:", "https:")).all)
-    assert error.code == "server-unreachable"
-    assert "SSL" in error.message
 
 
 # -- keys ---------------------------------------------------------------------------------------------------
 
 
-def test_a_key_opens_the_server(standin: StandIn) -> None:
-    standin.key = KEY
-    assert len(ask(standin.url, VENVKIT_API_KEY=f" {KEY}\n").named("tiny-chat").models) == 1
-    assert {one.authorization for one in standin.asked} == {f"Bearer {KEY}"}
-
-
 @pytest.mark.parametrize(
     ("environ", "part"),
-    [({}, "wants to know who asks"), ({"VENVKIT_API_KEY": "xf-expired"}, "does not accept the key")],
+    [
+        ({"VENVKIT_API_KEY": f" {KEY}\n"}, ""),
+        ({}, "wants a key"),
+        ({"VENVKIT_API_KEY": "xf-expired"}, "does not accept the key"),
+    ],
 )
-def test_without_the_right_key_the_remedy_names_the_variable(
+def test_a_key_opens_the_server_and_else_the_remedy_names_the_variable(
     standin: StandIn, environ: dict[str, str], part: str
 ) -> None:
     standin.key = KEY
+    if not part:
+        assert len(ask(standin.url, **environ).named("tiny-chat").models) == 1
+        assert {one.authorization for one in standin.asked} == {f"Bearer {KEY}"}
+        return
     error = refused(ask(standin.url, **environ).all)
-    assert (error.code, error.exit_code) == ("server-refused", 4)
-    assert part in error.message
+    assert (error.code, part in error.message) == ("server-refused", True)
     assert "VENVKIT_API_KEY" in error.remedy
     assert "Could not validate credentials" in error.details[0]
     assert "xf-expired" not in str(error)
@@ -475,13 +375,12 @@ def test_no_page_and_no_traceback_shows_a_key(home: Path, where: str) -> None:
             assert KEY not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 418, 429, 500])
+@pytest.mark.parametrize("status", [401, 404, 418, 500])
 def test_a_server_that_repeats_the_key_does_not_show_it(
     standin: StandIn, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    body = f"you sent Bearer {KEY} " * 100
-    standin.replies[f"{API}/rerank"] = Reply(status, body.encode(), kind="text/plain")
+    standin.replies[f"{API}/rerank"] = Reply(status, f"you sent Bearer {KEY} ".encode() * 100, kind="text/plain")
     error = refused(ask(standin.url, VENVKIT_API_KEY=KEY).all)
     assert "you sent" in str(error)
     chain: BaseException | None = error
@@ -497,16 +396,12 @@ def test_credentials_of_the_address_are_sent_and_not_shown(standin: StandIn) -> 
     source = ask(url)
     (model,) = source.named("tiny-chat").models
     assert {one.authorization for one in standin.asked} == {"Basic bWU6cEBzcy13b3Jk"}
-    assert model.origin == f"{standin.url}{API}/LLM/tiny-chat"
-    assert source.load(model).origin == model.origin
+    assert source.load(model).origin == model.origin == f"{standin.url}{API}/LLM/tiny-chat"
     standin.replies[API] = Reply(500, b"me:p@ss-word Basic bWU6cEBzcy13b3Jk")
     text = str(refused(ask(url).all))
-    assert "p@ss-word" not in text
-    assert "bWU6cEBzcy13b3Jk" not in text
-
-
-def test_a_key_wins_over_the_credentials_of_the_address(standin: StandIn) -> None:
-    ask(standin.url.replace("//", "//me:pw@"), VENVKIT_API_KEY=KEY).all()
+    assert not [secret for secret in ("p@ss-word", "bWU6cEBzcy13b3Jk") if secret in text]
+    standin.asked.clear()
+    refused(ask(url, VENVKIT_API_KEY=KEY).all)
     assert {one.authorization for one in standin.asked} == {f"Bearer {KEY}"}
 
 
@@ -514,29 +409,32 @@ def test_a_key_wins_over_the_credentials_of_the_address(standin: StandIn) -> Non
 def test_a_key_that_cannot_be_sent_is_refused_unseen(home: Path, key: str) -> None:
     error = refused(lambda: ask("http://127.0.0.1:1", VENVKIT_API_KEY=key), SettingError)
     assert (error.code, error.where) == ("setting-invalid", "VENVKIT_API_KEY")
-    assert key not in str(error)
-    assert repr(key)[1:-1] not in str(error)
+    assert not [shown for shown in (key, repr(key)[1:-1]) if shown in str(error)]
 
 
 # -- readiness ----------------------------------------------------------------------------------------------
+
+
+def patience(threshold: int, interval: int = 0, **more: str) -> dict[str, str]:
+    names = ("XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD", "XINFERENCE_HEALTH_CHECK_INTERVAL")
+    return {**dict(zip(names, (str(threshold), str(interval)), strict=True)), **more}
 
 
 def checked(standin: StandIn) -> int:
     return sum(one.path == "/status" for one in standin.asked)
 
 
-@pytest.mark.parametrize("tolerated", [0, 1, 3])
+@pytest.mark.parametrize("tolerated", [0, 3])
 def test_the_tolerated_number_of_checks_may_fail_and_the_next_is_fatal(standin: StandIn, tolerated: int) -> None:
-    environ = {
-        "XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": str(tolerated),
-        "XINFERENCE_HEALTH_CHECK_INTERVAL": "0",
-    }
     standin.not_ready = tolerated
-    assert len(ask(standin.url, **environ).all().models) == 3
+    source = ask(standin.url, **patience(tolerated))
+    assert len(source.all().models) == 3
+    assert checked(standin) == tolerated + 1
+    source.named("tiny-chat")
     assert checked(standin) == tolerated + 1
     standin.asked.clear()
     standin.not_ready = tolerated + 1
-    error = refused(ask(standin.url, **environ).all)
+    error = refused(ask(standin.url, **patience(tolerated)).all)
     assert (error.code, error.exit_code, error.where) == ("server-not-ready", 4, f"{standin.url}/status")
     assert "503" in error.message
     assert checked(standin) == len(standin.asked) == tolerated + 1
@@ -545,14 +443,13 @@ def test_the_tolerated_number_of_checks_may_fail_and_the_next_is_fatal(standin: 
 def test_the_pause_between_two_checks_is_told_and_kept(standin: StandIn) -> None:
     standin.not_ready = 1
     events: list[Event] = []
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "1", "XINFERENCE_HEALTH_CHECK_INTERVAL": "2"}
     started = time.monotonic()
-    ask(standin.url, observer=events.append, **environ).named("tiny-chat")
+    ask(standin.url, observer=events.append, **patience(1, 2)).named("tiny-chat")
     assert time.monotonic() - started >= 2
-    assert {event.what for event in events if isinstance(event, Waiting)} == {f"the server at {standin.url}"}
-    seconds = [event.seconds for event in events if isinstance(event, Waiting)]
-    assert seconds == sorted(seconds)
-    assert seconds[0] >= 1
+    waits = [event for event in events if isinstance(event, Waiting)]
+    assert {event.what for event in waits} == {f"the server at {standin.url}"}
+    seconds = [event.seconds for event in waits]
+    assert (seconds, seconds[0] >= 1) == (sorted(seconds), True)
 
 
 def test_a_server_that_comes_up_while_it_is_waited_for(home: Path, standin: StandIn) -> None:
@@ -562,9 +459,8 @@ def test_a_server_that_comes_up_while_it_is_waited_for(home: Path, standin: Stan
     late = StandIn(standin.folder)
     timer = threading.Timer(0.5, lambda: late.listen(port))
     timer.start()
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "9", "XINFERENCE_HEALTH_CHECK_INTERVAL": "1"}
     try:
-        assert len(ask(f"http://127.0.0.1:{port}", **environ).all().models) == 3
+        assert len(ask(f"http://127.0.0.1:{port}", **patience(9, 1)).all().models) == 3
     finally:
         timer.join()
         late.__exit__()
@@ -572,19 +468,17 @@ def test_a_server_that_comes_up_while_it_is_waited_for(home: Path, standin: Stan
 
 def test_a_check_has_its_own_time_limit(standin: StandIn) -> None:
     standin.replies["/status"] = Reply(body=b"{}", after_s=30)
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "1", "XINFERENCE_HEALTH_CHECK_INTERVAL": "0"}
     started = time.monotonic()
-    error = refused(ask(standin.url, XINFERENCE_HEALTH_CHECK_TIMEOUT="1", **environ).all)
+    error = refused(ask(standin.url, **patience(1, XINFERENCE_HEALTH_CHECK_TIMEOUT="1")).all)
     assert 2 <= time.monotonic() - started < 20
     assert error.code == "server-unreachable"
-    assert "2 health checks" in error.message
+    assert "within 1 s (2 health checks)" in error.message
 
 
 def test_a_server_without_a_worker_knows_no_models_yet(standin: StandIn) -> None:
     standin.workers = False
     error = refused(ask(standin.url).all)
-    assert error.code == "server-not-ready"
-    assert "worker" in error.message
+    assert (error.code, "worker" in error.message) == ("server-not-ready", True)
 
 
 def test_without_health_checks_the_first_question_is_the_first_request(standin: StandIn) -> None:
@@ -592,13 +486,6 @@ def test_without_health_checks_the_first_question_is_the_first_request(standin: 
     environ = {"XINFERENCE_DISABLE_HEALTH_CHECK": "1", "XINFERENCE_HEALTH_CHECK_INTERVAL": "not read"}
     assert len(ask(standin.url, **environ).named("tiny-chat").models) == 1
     assert checked(standin) == 0
-
-
-def test_a_server_is_checked_once(standin: StandIn) -> None:
-    source = ask(standin.url)
-    source.named("tiny-chat")
-    source.all()
-    assert checked(standin) == 1
 
 
 @pytest.mark.parametrize(
@@ -635,19 +522,17 @@ def test_a_malformed_variable_is_refused_before_anything_is_asked(standin: Stand
 # -- cancelling ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stuck", ["pause", "check", "answer", "drip"])
+@pytest.mark.parametrize("stuck", ["before", "pause", "check", "answer", "drip"])
 def test_cancelling_ends_the_wait_at_once(standin: StandIn, stuck: str) -> None:
-    if stuck == "pause":
-        standin.not_ready = 99
-    elif stuck == "check":
-        standin.replies["/status"] = Reply(after_s=30)
-    else:
-        standin.replies[API] = (
-            Reply(body=b"x" * 999, after_s=30) if stuck == "answer" else Reply(body=b"x" * 999, drip_s=1)
-        )
     cancel = threading.Event()
-    environ = {"XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD": "9", "XINFERENCE_HEALTH_CHECK_INTERVAL": "30"}
-    source = ask(standin.url, cancel=cancel, **environ)
+    if stuck == "before":
+        cancel.set()
+    elif stuck == "pause":
+        standin.not_ready = 99
+    else:
+        late = Reply(body=b"x" * 999, drip_s=1) if stuck == "drip" else Reply(after_s=30)
+        standin.replies["/status" if stuck == "check" else API] = late
+    source = ask(standin.url, cancel=cancel, **patience(9, 30))
     timer = threading.Timer(0.5, cancel.set)
     timer.start()
     started = time.monotonic()
@@ -655,13 +540,7 @@ def test_cancelling_ends_the_wait_at_once(standin: StandIn, stuck: str) -> None:
     timer.join()
     assert 0.4 < time.monotonic() - started < 10
     assert (error.code, error.exit_code) == ("cancelled", 130)
-
-
-def test_what_was_cancelled_before_asks_nothing_more(standin: StandIn) -> None:
-    cancel = threading.Event()
-    cancel.set()
-    refused(ask(standin.url, cancel=cancel).all, CancelledError)
-    assert standin.asked == []
+    assert (standin.asked == []) is (stuck == "before")
 
 
 _SLOW_LOOKUP = """
@@ -677,6 +556,7 @@ from venvkit.catalogue.server import Server
 from venvkit.errors import CancelledError
 from venvkit.events import ignore
 from venvkit.settings import load_settings
+print("httpx" in sys.modules)
 given = {"XINFERENCE_ENDPOINT": "http://slow.invalid:9", "XINFERENCE_DISABLE_HEALTH_CHECK": "1"}
 cancel = threading.Event()
 threading.Timer(0.5, cancel.set).start()
@@ -691,7 +571,8 @@ def test_a_name_that_is_looked_up_for_long_holds_no_cancelled_process(home: Path
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", _SLOW_LOOKUP], capture_output=True, text=True, timeout=60)
     assert time.monotonic() - started < 15
-    assert (done.stdout.split("\n"), done.stderr) == (["looks it up", "cancelled", ""], "")
+    # Only a question loads the HTTP client.
+    assert (done.stdout.split(), done.stderr) == (["False", "looks", "it", "up", "cancelled"], "")
 
 
 # -- the address, and the way there -------------------------------------------------------------------------
@@ -743,33 +624,23 @@ def test_a_server_below_a_path(standin: StandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "environ", "proxy"),
+    ("url", "no_proxy", "is_used"),
     [
-        ("http://models.example:9997", {"HTTP_PROXY": "http://p:1"}, "http://p:1"),
-        ("http://models.example:9997", {"HTTP_PROXY": "http://p:1", "http_proxy": "http://q:2"}, "http://p:1"),
-        ("http://models.example:9997", {"http_proxy": "p:1"}, "http://p:1"),
-        ("http://models.example:9997", {"https_proxy": "http://p:1"}, None),
-        ("https://models.example", {"https_proxy": "http://p:1", "all_proxy": "http://q:2"}, "http://p:1"),
-        ("https://models.example", {"ALL_PROXY": "http://q:2"}, "http://q:2"),
-        ("http://models.example", {"http_proxy": ""}, None),
-        ("http://models.example", {"http_proxy": "http://p:1", "no_proxy": "*"}, None),
-        ("http://models.example", {"http_proxy": "http://p:1", "no_proxy": "a, Example"}, None),
-        ("http://models.example", {"http_proxy": "http://p:1", "NO_PROXY": ".example"}, None),
-        ("http://models.example", {"http_proxy": "http://p:1", "no_proxy": "dels.example"}, "http://p:1"),
-        ("http://models.example:9997", {"http_proxy": "http://p:1", "no_proxy": "models.example:9997"}, None),
-        ("http://models.example:9997", {"http_proxy": "http://p:1", "no_proxy": "models.example:80"}, "http://p:1"),
-        ("http://10.1.2.3:9997", {"http_proxy": "http://p:1", "no_proxy": "10.0.0.0/8"}, None),
-        ("http://10.1.2.3:9997", {"http_proxy": "http://p:1", "no_proxy": "10.1.2.3"}, None),
-        ("http://11.1.2.3:9997", {"http_proxy": "http://p:1", "no_proxy": "10.0.0.0/8,1.2.3"}, "http://p:1"),
-        ("http://[fd00::1]:9997", {"http_proxy": "http://p:1", "no_proxy": "fd00::/8"}, None),
-        ("http://localhost:9997", {"http_proxy": "http://p:1", "all_proxy": "http://q:2"}, None),
-        ("http://127.8.8.8:9997", {"http_proxy": "http://p:1"}, None),
-        ("http://0.0.0.0:9997", {"http_proxy": "http://p:1"}, None),
-        ("http://[::1]:9997", {"http_proxy": "http://p:1"}, None),
+        ("http://models.example:9997", "", True),
+        ("http://10.1.2.3:9997", "", True),
+        ("http://10.1.2.3:9997", "*", False),
+        ("http://[fd00::1]:9997", "*", False),
+        ("http://localhost:9997", "", False),
+        ("http://127.8.8.8:9997", "", False),
+        ("http://0.0.0.0:9997", "", False),
+        ("http://[::1]:9997", "", False),
     ],
 )
-def test_which_proxy_is_used(url: str, environ: dict[str, str], proxy: str | None) -> None:
-    assert proxy_for(parse_endpoint(url), environ) == proxy
+def test_when_the_proxy_is_used(url: str, no_proxy: str, is_used: bool) -> None:
+    endpoint = parse_endpoint(url)
+    network = network_to(endpoint, {"http_proxy": "p:1", "all_proxy": "http://q:2", "no_proxy": no_proxy})
+    host = urlsplit(endpoint.url).hostname or ""
+    assert network.proxy("http", host, 9997) == ("http://p:1" if is_used else None)
 
 
 def test_a_server_of_this_machine_is_reached_without_the_proxy_and_another_one_through_it(standin: StandIn) -> None:
@@ -803,24 +674,12 @@ def test_certificates_that_cannot_be_read_are_a_setting(home: Path, tmp_path: Pa
 def test_a_certificate_is_checked_and_can_be_trusted(standin: StandIn, tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl to make a certificate with")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, capture_output=True, check=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    standin.server.socket = context.wrap_socket(standin.server.socket, server_side=True)
-    standin.scheme = "https"
-    error = refused(ask(standin.url).all)
-    assert error.code == "server-unreachable"
-    assert "CERTIFICATE_VERIFY_FAILED" in error.message
-    assert len(ask(standin.url, SSL_CERT_FILE=str(certificate)).all().models) == 3
-
-
-def test_only_a_question_loads_the_http_client(home: Path) -> None:
-    code = "import sys; from venvkit.catalogue.server import Server; print('httpx' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    authority = Authority(tmp_path / "authority").make()
+    with StandIn(standin.folder, context=authority.context()) as secure:
+        error = refused(ask(secure.url).all)
+        assert error.code == "server-unreachable"
+        assert "CERTIFICATE_VERIFY_FAILED" in error.message
+        assert len(ask(secure.url, SSL_CERT_FILE=str(authority.bundle)).all().models) == 3
 
 
 # -- the whole catalogue ------------------------------------------------------------------------------------

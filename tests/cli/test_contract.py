@@ -20,8 +20,8 @@ from venvkit.settings import VARIABLES
 
 PLACE = ["model", "engine", "python", "path", "key", "state", "size", "in_use"]
 PLAN = [
-    "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "key",
-    "unreadable", "download_bytes",
+    "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "warnings",
+    "key", "unreadable", "download_bytes",
 ]  # fmt: skip
 VERSION = platform.python_version()
 
@@ -59,6 +59,7 @@ def test_plan(invoke: Invoke, spec: Path, host: Host, wheelhouse: Wheelhouse, ho
         "broken": [],
         "relaxed": [],
         "absent": [],
+        "warnings": [],
         "unreadable": [],
         "download_bytes": wheel.stat().st_size,
     }

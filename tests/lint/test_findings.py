@@ -385,3 +385,42 @@ def test_many_conditional_lines_of_one_name_take_no_time(check: Check, condition
     started = time.monotonic()
     check(lines)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "packages",
+    [
+        ["tool ; " + " or ".join(f"python_version == '9.{number}'" for number in range(5_000))],
+        ["tool ; " + " and ".join(f"python_version != '9.{number}'" for number in range(5_000))],
+        ["tool ; " + " or ".join(f"sys_platform == 'freebsd{number}'" for number in range(499))],
+        [
+            "tool ; "
+            + " and ".join(f"cuda_version != '{number}' and cuda_arch != 'sm_{number}'" for number in range(240))
+        ],
+        ["tool ; " + " and ".join(f"#engine# == 'e{number}'" for number in range(400))],
+        ["tool" + ",".join(f">=0.{number}" for number in range(20_000))],
+        ["tool ; python_version > '3'"] * 5_000,
+        [f"tool=={number} ; python_version > '3.{number}'" for number in range(2_000)],
+        [f"d{number} ; python_version < '3'" for number in range(5_000)],
+    ],
+    ids=["or", "and", "platforms", "cuda", "engines", "bounds", "same", "one-name", "many"],
+)
+def test_large_specs_take_bounded_time(check: Check, packages: list[str]) -> None:
+    begun = time.process_time()
+    check(packages)
+    assert time.process_time() - begun < 8
+
+
+def test_one_faulty_file_is_one_finding(tmp_path: Path, engines: EngineTable, spec_file: Write) -> None:
+    digits = "9" * 6_000
+    (tmp_path / "a.toml").write_text(f'model_name = "x"\nn = {digits}\n[virtualenv]\npackages = ["tool"]\n')
+    spec_file({"model_name": "b", "virtualenv": {"packages": ["tool", 1, "-r x"]}}, "b.json")
+    spec_file({"model_name": "c", "virtualenv": {"packages": ["tool ; python_version < '3'"]}}, "c.json")
+    checked = lint([str(tmp_path)], engines=engines)
+    assert [(Path(one.spot.file).name, one.code, one.spot.place) for one in checked.findings] == [
+        ("a.toml", "spec-malformed", ""),
+        ("b.json", "spec-invalid", "virtualenv.packages[1]"),
+        ("b.json", "requirement-option", "virtualenv.packages[2]"),
+        ("c.json", "marker-false", "virtualenv.packages[0]"),
+    ]
+    assert "use the fields" in checked.findings[2].remedy

@@ -97,7 +97,7 @@ def test_a_hundred_pins_are_one_or_two_questions(runner: Runner, wheelhouse: Whe
     pins = [f"{name}{specifier}" for name in names for specifier in ("==1.0", "==2.0", ">1", "<2")]
     uv = find_uv(runner, dict(os.environ), attempts=1)
     runner.spawned.clear()
-    sources = Sources(index_url=index.url)
+    sources = Sources.said("spec", index_url=index.url)
     answer = Registry(uv).missing(pins, sources, Levers())
     assert (answer.missing, answer.lost, answer.failed) == ({}, "", False)
     assert len(runner.spawned) == 2
@@ -110,7 +110,7 @@ def test_a_hundred_pins_are_one_or_two_questions(runner: Runner, wheelhouse: Whe
 def test_pips_configuration_counts_unless_the_spec_does_not_want_it(
     ask: Ask, wheels: Wheelhouse, index: HttpIndex
 ) -> None:
-    pip = Sources(extra_index_urls=(index.url,))
+    pip = Sources.said("pip", extra_index_urls=(index.url,))
     assert ask(["tool==2.0"], pip=pip).findings == ()
     assert codes(ask(["tool==2.0"], pip=pip, inherit_pip_config=False)) == [("release-missing", "packages[0]")]
     assert ask(["tool==2.0"], find_links=wheels.url).findings == ()

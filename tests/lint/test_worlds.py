@@ -174,7 +174,7 @@ def test_no_machine_contradicts_what_is_certain_of_a_marker(text: str, contexts:
     ],
 )
 def test_what_a_marker_can_say(text: str, outcomes: set[bool] | None) -> None:
-    assert WORLDS.outcomes(parse_marker(text, known=None).root) == outcomes
+    assert WORLDS.afresh().outcomes(parse_marker(text, known=None).root) == outcomes
 
 
 def test_the_oldest_python_is_that_of_the_probe() -> None:

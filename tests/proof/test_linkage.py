@@ -1,74 +1,40 @@
-"""Linkage over real shared objects, compiled on the spot and installed from wheels."""
+"""Linkage over real shared objects, compiled on the spot and unpacked from wheels."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
+from tests import compiler as compiling
+from tests.compiler import BASE as _BASE
+from tests.compiler import NEEDS_COMPILER
 from tests.wheelhouse import Wheelhouse
-from venvkit.host.distribution import Distribution, scan
-from venvkit.proof.linkage import Linkage, Suspect, is_supported
+from venvkit.host.distribution import scan
+from venvkit.proof.linkage import Linkage, Suspect
 
-_CC = shutil.which("cc") or shutil.which("gcc")
-pytestmark = [
-    pytest.mark.skipif(not is_supported(), reason="linkage is proved on Linux with glibc alone"),
-    pytest.mark.skipif(_CC is None, reason="there is no C compiler"),
-]
-_BASE = "int base_add(int a, int b) { return a + b; }\n"
-_EXTENSION = """
-#include <Python.h>
-{declaration}
-static struct PyModuleDef module = {{PyModuleDef_HEAD_INIT, "_ext", NULL, -1, NULL}};
-PyMODINIT_FUNC PyInit__ext(void) {{ {call} return PyModule_Create(&module); }}
-"""
+pytestmark = NEEDS_COMPILER
 
 
-class Compiler:
-    """Compiles objects and puts each into a distribution that is unpacked below `site`."""
+class Compiler(compiling.Compiler):
+    """Puts what it compiles into distributions that are unpacked below `site`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder / "objects")
         self.site = folder / "site"
-        self.site.mkdir(parents=True)
-
-    def library(self, source: str, name: str = "libbase.so", *flags: str) -> Path:
-        return self._compile(name, source, "-Wl,-soname," + name, *flags)
-
-    def extension(self, needs: Path | None, *flags: str, call: str = "base_add(1, 2);") -> Path:
-        source = _EXTENSION.format(declaration="int base_add(int, int);", call=call if needs else "")
-        linked = [f"-L{needs.parent}", f"-l:{needs.name}"] if needs else []
-        include = f"-I{sysconfig.get_path('include')}"
-        return self._compile("_ext.so", source, include, *linked, *flags)
+        self.site.mkdir()
+        self._house = Wheelhouse(folder / "wheels")
 
     def distribution(self, name: str, version: str, **files: Path) -> None:
-        house = Wheelhouse(self.folder / "wheels")
-        contents = {f"{name}/{path.name}": path.read_bytes() for path in files.values()} | {f"{name}/__init__.py": b""}
-        wheel = house.add(name, version, files=contents, tag="cp311-cp311-linux_x86_64")
-        shutil.unpack_archive(wheel, self.site, "zip")
+        shutil.unpack_archive(compiling.add(self._house, name, version, *files.values()), self.site, "zip")
+
+    def linkage(self) -> Linkage:
+        return Linkage(scan([str(self.site)])[0], sys.executable)
 
     def suspects(self, *new: str) -> tuple[Suspect, ...]:
         return self.linkage().suspects(new)
-
-    def linkage(self) -> Linkage:
-        return Linkage(self.view(), sys.executable)
-
-    def view(self) -> tuple[Distribution, ...]:
-        return scan([str(self.site)])[0]
-
-    def _compile(self, name: str, source: str, *flags: str) -> Path:
-        folder = self.folder / f"{len(list(self.folder.iterdir()))}"
-        folder.mkdir()
-        (folder / "x.c").write_text(source)
-        assert _CC is not None
-        command = [_CC, "-shared", "-fPIC", "-o", name, "x.c", *flags]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return folder / name
 
 
 @pytest.fixture

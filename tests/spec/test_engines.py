@@ -146,7 +146,8 @@ def test_an_optional_index_may_be_one_of_a_cuda_version(tmp_path):
 
 def test_a_public_index_stands_for_no_other_host(tmp_path):
     (public,) = load_engines([write(tmp_path, 'public_indexes = ["https://a.example"]')]).public_indexes
-    named = Sources(
+    named = Sources.said(
+        "spec",
         extra_index_urls=(
             "https://a.example", "https://a.example/cu130", "https://me:pw@a.example/whl/",
             "https://a.example.of.b/x", "https://a.example@b.example/x", "https://b.example/x@a.example/",

@@ -151,7 +151,7 @@ def test_all_faults_of_a_file_are_gathered_with_their_places():
         ),
         ({"find_links": ["-x"]}, "virtualenv.find_links[0]: `-x` is not a directory or URL (source-invalid)"),
         ({"trusted_host": ["a/b"]}, "virtualenv.trusted_host[0]: `a/b` is not a host (source-invalid)"),
-        ({"index_strategy": "best"}, "virtualenv.index_strategy: `best` is not an index strategy (spec-invalid)"),
+        ({"index_strategy": "best"}, "virtualenv.index_strategy: `best` is not an index strategy"),
         (
             {"constraints": ["-r x"]},
             "virtualenv.constraints[0]: `-r x` starts with `-`: options are not accepted among packages"
@@ -321,3 +321,37 @@ def test_applied_levers_have_no_markers_left(world):
         constraints=("numpy<2", "a<2"), excludes=("onnx-runtime",), verify=("x",)
     )
     assert levers.applied(world.context()) == Levers(constraints=("a<2",), only_binary=(":all:",))
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("tool @ file:wheels/tool-1.0-py3-none-any.whl", "tool @ file://{folder}/wheels/tool-1.0-py3-none-any.whl"),
+        ("tool[x] @ ./a b/../tree", None),
+        ("tool[x] @ ../tree ; os_name == 'posix'", "tool[x] @ file://{parent}/tree ; os_name == 'posix'"),
+        ("tool @ ~/tree#subdirectory=x", "tool @ file://{home}/tree#subdirectory=x"),
+        ("tool @ file:~/a%20b", "tool @ file://{home}/a%20b"),
+        ("tool @ /abs/tree", "tool @ file:///abs/tree"),
+        ("tool @ file:///abs/tree", "tool @ file:///abs/tree"),
+        ("file:tool-1.0-py3-none-any.whl", "file://{folder}/tool-1.0-py3-none-any.whl"),
+        ("tool @ https://files.example/./tool.whl", "tool @ https://files.example/./tool.whl"),
+        ("tool>=1 ; os_name == './x'", "tool>=1 ; os_name == './x'"),
+    ],
+)
+def test_paths_are_relative_to_the_file(tmp_path, monkeypatch, line, meant):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    document = {
+        "model_name": "m",
+        "virtualenv": {"packages": [line], "find_links": ["./w", "~/w", "/w", "https://w.example"]},
+    }
+    (folder / "m.json").write_text(json.dumps(document))
+    monkeypatch.chdir(tmp_path)
+    if meant is None:
+        with pytest.raises(SpecError):
+            load_specs("specs/m.json")
+        return
+    (spec,) = load_specs("specs/m.json")
+    assert spec.packages == (meant.format(folder=folder, parent=tmp_path, home=tmp_path / "home"),)
+    assert spec.find_links == (f"{folder}/w", f"{tmp_path}/home/w", "/w", "https://w.example")

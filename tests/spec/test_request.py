@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from venvkit.errors import SpecError, UsageError
 from venvkit.spec.engines import load_engines
@@ -11,7 +12,8 @@ from venvkit.spec.request import Choice, Sources, build_request, spec_engines
 TORCH_CU130 = "https://download.pytorch.org/whl/cu130"
 TORCH_CU128 = "https://download.pytorch.org/whl/cu128"
 VLLM_CU130 = "https://wheels.vllm.ai/0.19.0/cu130"
-PIP = Sources(
+PIP = Sources.said(
+    "pip",
     index_url="https://pip.example/simple",
     extra_index_urls=("https://more.example/simple",),
     find_links=("/pip-wheels",),
@@ -53,9 +55,17 @@ def test_nothing_is_relied_upon_that_was_not_asked(ask, world):
     assert world.machine.asked == 0
 
 
-def test_a_later_requirement_replaces_an_earlier_one_of_its_name(ask):
-    request = ask("Foo_Bar<2", "x", "foo.bar>=3 ; has_cuda", "foo-bar[e]>=2 ; not has_cuda")
-    assert asked(request) == ["foo-bar[e]>=2", "x"]
+def test_lines_of_one_layer_are_joined_and_a_later_layer_replaces_them(ask):
+    lines = ("Foo_Bar[e]>=1", "x", "foo.bar>=3 ; has_cuda", "foo-bar<2 ; not has_cuda")
+    assert asked(ask(*lines)) == ["foo-bar[e]>=1,<2", "x"]
+    assert asked(ask(*lines, packages=("foo-bar[f]==5",))) == ["foo-bar[e,f]==5", "x"]
+
+
+def test_a_line_with_a_bound_is_not_lost_to_a_wish_of_its_layer(ask):
+    assert all(
+        asked(ask(*lines, host={"foo": "3.0"})) == ["foo<2"]
+        for lines in (("foo<2", "#system_foo#"), ("#system_foo#", "foo<2"))
+    )
 
 
 def test_conditional_variants_coexist(ask):
@@ -168,8 +178,8 @@ def test_aliases_of_the_data_count_in_markers(ask):
 
 
 def test_pip_is_inherited_unless_the_spec_refuses(ask):
-    assert ask("six", pip=PIP).sources == PIP
-    assert ask(spec=ModelSpec("m", ("six",), inherit_pip_config=False), pip=PIP).sources == Sources()
+    assert ask("six", pip=PIP).sources.decisive == PIP.decisive
+    assert ask(spec=ModelSpec("m", ("six",), inherit_pip_config=False), pip=PIP).sources.decisive == Sources()
 
 
 @pytest.mark.parametrize(
@@ -191,12 +201,16 @@ def test_pip_is_inherited_unless_the_spec_refuses(ask):
 def test_an_index_of_caller_or_spec_replaces_pips_indexes_but_not_its_find_links(ask, fields, choice, index, extra):
     spec = ModelSpec("m", ("six",), find_links=("/spec-wheels",), no_build_isolation=True, **fields)
     sources = ask(spec=spec, pip=PIP, find_links=("/my-wheels",), **choice).sources
-    assert sources == Sources(
-        index_url=index,
-        extra_index_urls=extra,
-        find_links=("/my-wheels", "/spec-wheels", "/pip-wheels"),
-        trusted_hosts=("pip.example",),
-        no_build_isolation=True,
+    assert (
+        sources.decisive
+        == Sources.said(
+            "caller",
+            index_url=index,
+            extra_index_urls=extra,
+            find_links=("/my-wheels", "/spec-wheels", "/pip-wheels"),
+            trusted_hosts=("pip.example",),
+            no_build_isolation=True,
+        ).decisive
     )
 
 
@@ -217,14 +231,12 @@ def test_a_faulty_choice_is_refused(ask, choice):
 
 def test_engine_indexes_are_used_on_the_cuda_line_they_name(ask, world):
     on_130 = ask("#vllm_dependencies#", engine="vllm", on=world.gpu("13.0"))
-    assert on_130.sources == Sources(
-        extra_index_urls=(VLLM_CU130, TORCH_CU130),
-        index_strategy="unsafe-best-match",
-        optional_index_urls=(VLLM_CU130, TORCH_CU130),
-    )
+    urls = (VLLM_CU130, TORCH_CU130)
+    expected = Sources.said("caller", extra_index_urls=urls, index_strategy="unsafe-best-match")
+    assert on_130.sources.decisive == replace(expected.decisive, optional_index_urls=urls)
     assert on_130.relied == ("accelerator",)
     for machine in (world.gpu("12.8"), world):
-        assert ask("#vllm_dependencies#", engine="vllm", on=machine).sources == Sources()
+        assert ask("#vllm_dependencies#", engine="vllm", on=machine).sources.decisive == Sources()
     without_gpu = ask("trt_llm_dependencies", engine="trt-llm").sources
     assert without_gpu.extra_index_urls == ("https://pypi.nvidia.com",)
     assert without_gpu.optional_index_urls == ()
@@ -236,7 +248,7 @@ def test_an_extra_index_that_somebody_names_stands_instead_of_the_engines(ask, w
     for request in (
         ask(spec=spec, engine="vllm", on=gpu),
         ask("six", engine="vllm", on=gpu, extra_index_urls=("https://spec.example",)),
-        ask("six", engine="vllm", on=gpu, pip=Sources(extra_index_urls=("https://spec.example",))),
+        ask("six", engine="vllm", on=gpu, pip=Sources.said("pip", extra_index_urls=("https://spec.example",))),
     ):
         assert request.sources.extra_index_urls == ("https://spec.example",)
         assert request.sources.optional_index_urls == ()
@@ -263,7 +275,7 @@ def test_xllamacpp_comes_from_the_index_of_the_cuda_line_and_not_from_the_host(a
     request = ask("#llama_cpp_dependencies#", engine="llama.cpp", on=world.gpu("13.2"))
     assert request.levers.sources == (("xllamacpp", "https://xorbitsai.github.io/xllamacpp/whl/cu132"),)
     assert request.levers.no_inherit == ("xllamacpp",)
-    assert request.sources == Sources()
+    assert request.sources.decisive == Sources()
     older = ask("#llama_cpp_dependencies#", engine="llama.cpp", on=world.gpu("12.6"))
     without = ask("#llama_cpp_dependencies#", engine="llama.cpp")
     assert older.levers == without.levers == Levers()
@@ -353,7 +365,7 @@ def test_an_index_for_all_by_cuda_version_is_an_extra_index(ask, world, tmp_path
         request = ask("six", engine="x", table=table, on=world.gpu(version))
         assert request.sources.extra_index_urls == (f"https://{expected}.example",)
         assert request.levers == Levers()
-    assert ask("six", engine="x", table=table, on=world.gpu("10.0")).sources == Sources()
+    assert ask("six", engine="x", table=table, on=world.gpu("10.0")).sources.decisive == Sources()
 
 
 def test_levers_of_engine_spec_and_caller_add_up(ask, tmp_path):

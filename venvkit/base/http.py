@@ -1,190 +1,271 @@
-"""Our own reads of sources over HTTP, by the proxies, certificates and trusted hosts that uv goes by.
+"""The one HTTP client: GET and HEAD, bounded in time, size and redirects.
 
-A plan may not hang on two tools seeing two networks. So these are the rules of uv 0.13, as they were measured: a
-proxy of uv.toml before the variables, upper case before lower, no exception for this machine but what NO_PROXY says;
-a bundle of authorities stands in place of the usual ones; a trusted host's certificate is not looked at.
+It reads the metadata of distributions from indexes, and the models that a running server offers. It takes values alone:
+its callers read settings, pip's and uv's configuration. The limit of time is kept whatever the server does, so each
+request runs on a daemon thread: a name server that does not answer, or headers that come one byte a second, escape the
+time-outs of sockets (https://www.python-httpx.org/advanced/timeouts/), and neither may hold the caller or the
+interpreter's end.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
-import os
 import ssl
 import threading
-from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from netrc import NetrcParseError, netrc
-from pathlib import Path
-from typing import TypeAlias
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Literal
 
-import httpx
+from msgspec import Struct
 
-from venvkit.spec.configuration.sources import Sources
-from venvkit.spec.configuration.uv import UvConfig, in_force, read_uv_config, trusted_bundle
+from venvkit.base.network import DEFAULT_PORTS, Network, Origin, basic, make_context, netrc_headers, user_of
+from venvkit.base.version import __version__
 
-# Scheme, host and port: what a browser calls an origin.
-_Origin: TypeAlias = tuple[str, str, int]
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+if TYPE_CHECKING:
+    import httpx
+
+_POLL_S = 0.05
+_CONNECT_S = 10.0
 
 
-def open_client(sources: Sources, environ: Mapping[str, str], *, timeout: float) -> httpx.Client:
-    """Return a client for the sources of a request.
-
-    A lock lists the files of an index without its user and password: they are added for whatever lies on its host,
-    from the index's own address or from a netrc file.
+class Limits(Struct, frozen=True):
+    """The most that one request may take.
 
     Args:
-        sources: Their addresses, trusted hosts and certificate authorities.
-        environ: The environment whose proxy and certificate variables hold, with uv's configuration.
-        timeout: Limit of each connection and of each wait for an answer, in seconds.
+        seconds: Until its answer is complete, name lookup and redirects included.
+        size: Bytes of the content, over the wire and unpacked.
+        redirects: How many are followed; with 0 a redirect is an answer like any other.
     """
-    config = read_uv_config(environ)
-    said = [one for one in in_force(sources, environ) if not one.dropped]
-    routes = _Routes(
-        _Proxies.of(environ, config),
-        _context(sources, environ, config),
-        trusted=(one.value for one in said if one.kind == "trusted-host"),
-        users=dict(filter(None, (_user(config.users.get(one.value, one.value)) for one in reversed(said)))),
-        machines=_netrc(environ),
-    )
-    return httpx.Client(follow_redirects=True, timeout=timeout, transport=routes, trust_env=False)
+
+    seconds: float = 20.0
+    size: int = 10_000_000
+    redirects: int = 10
 
 
-class _Routes(httpx.BaseTransport):
-    """Sends each request on its way: through the proxy for its address, or past it, with or without verification."""
+class Answer(Struct, frozen=True):
+    """A complete answer, whatever its status.
+
+    Args:
+        headers: By their names in lower case.
+        content: Unpacked.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class HttpError(Exception):
+    """There is no usable answer.
+
+    The text may repeat what was sent, secrets included: mask it before it is shown.
+
+    Args:
+        kind: `unreachable` (no complete answer in time), `malformed` (an answer that is too large, leads astray or
+            cannot be unpacked), or `proxy` (a proxy of a kind that cannot be used).
+    """
+
+    def __init__(self, kind: Literal["unreachable", "malformed", "proxy"], text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Client:
+    """Asks servers, from any number of threads, in a `with` block. Leaving the block ends what is still being asked.
+
+    Args:
+        network: How they are reached.
+        limits: The most that each request may take.
+        seconds: The most that all requests together may take, from now.
+        tick: Called every 50 ms, and before each request, by the thread that waits for it: raises to give up.
+    """
 
     def __init__(
         self,
-        proxies: _Proxies,
-        context: ssl.SSLContext,
+        network: Network,
+        limits: Limits,
         *,
-        trusted: Iterable[str],
-        users: Mapping[_Origin, str],
-        machines: Mapping[str, str],
+        seconds: float = float("inf"),
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
-        self._proxies = proxies
-        self._context = context
-        self._trusted = frozenset(one.lower().partition("://")[2] or one.lower() for one in trusted)
-        self._users = users
-        self._machines = machines
-        self._ways: dict[tuple[str | None, bool], httpx.HTTPTransport] = {}
+        self._network = network
+        self._limits = limits
+        self._until = time.monotonic() + seconds
+        self._tick = tick
+        self._is_closed = False
+        self._users = dict(filter(None, map(user_of, reversed(network.users))))
+        self._machines = netrc_headers(network.netrc) if network.netrc else {}
+        self._ways: dict[tuple[str | None, bool], httpx.Client] = {}
         self._lock = threading.Lock()
+        self._context: ssl.SSLContext | None = None
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """See `httpx.BaseTransport`."""
-        scheme, host, port = origin = _origin(request.url)
-        if user := self._users.get(origin) or self._machines.get(host):
-            request.headers.setdefault("Authorization", user)
-        trusted = bool(self._trusted & {host, f"{host}:{port}"})
-        return self._way(self._proxies.choose(scheme, host), trusted).handle_request(request)
+    def __enter__(self) -> Client:
+        return self
 
-    def close(self) -> None:
-        """See `httpx.BaseTransport`."""
-        for way in self._ways.values():
-            way.close()
-
-    def _way(self, proxy: str | None, trusted: bool) -> httpx.HTTPTransport:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
-            way = self._ways.get((proxy, trusted))
-            if way is None:
+            self._is_closed = True
+            for way in self._ways.values():
+                way.close()
+
+    def get(
+        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> Answer:
+        """Return the answer to a request.
+
+        Args:
+            url: An http or https address. A user in it is sent to its origin.
+            headers: Sent to the origin of `url` alone.
+            limits: The most that it may take, in place of the client's limits.
+
+        Raises:
+            HttpError: There is none that can be used.
+        """
+        now = time.monotonic()
+        limits = limits or self._limits
+        limit = min(limits.seconds, self._until - now)
+        late = HttpError("unreachable", f"gave no complete answer within {max(limit, 0):g} s")
+        future: Future[Answer] = Future()
+        self._tick()
+        if limit > 0:
+            threading.Thread(
+                target=self._deliver, args=(future, method, url, headers or {}, limits, now + limit), daemon=True,
+                name="venvkit-http",
+            ).start()  # fmt: skip
+        while not future.done():
+            if time.monotonic() >= now + limit or self._is_closed:
+                raise late
+            wait([future], timeout=min(_POLL_S, limit))
+            self._tick()
+        error = future.exception()
+        if error is None:
+            return future.result()
+        # Raised anew: what hangs on the client's own errors repeats what was sent.
+        raise late if isinstance(error, TimeoutError) else _told(error)
+
+    def _deliver(
+        self, future: Future[Answer], method: str, url: str, headers: Mapping[str, str], limits: Limits, until: float
+    ) -> None:
+        import httpx
+
+        try:
+            future.set_result(self._follow(method, httpx.URL(url), headers, limits, until))
+        except httpx.ConnectTimeout:
+            future.set_exception(HttpError("unreachable", "accepted no connection in time"))
+        except httpx.TimeoutException:
+            future.set_exception(TimeoutError())
+        except BaseException as error:  # noqa: BLE001 - told by the thread that waits
+            future.set_exception(error)
+
+    def _follow(self, method: str, url: httpx.URL, headers: Mapping[str, str], limits: Limits, until: float) -> Answer:
+        first = _origin(url)
+        known = {"Authorization": basic(url.username, url.password)} if url.userinfo else {}
+        for _ in range(limits.redirects + 1):
+            url = url.copy_with(userinfo=b"")
+            own = {**known, **headers} if _origin(url) == first else {}
+            answer = self._exchange(method, url, own, limits.size, until)
+            location = answer.headers.get("location")
+            if not (limits.redirects and location and answer.status in (301, 302, 303, 307, 308)):
+                return answer
+            onward = url.join(location)
+            if url.scheme == "https" and onward.scheme != "https":
+                raise HttpError("malformed", "the answer leads from https to an address without encryption")
+            url = onward
+        raise HttpError("malformed", f"the answer leads on more than {limits.redirects} times")
+
+    def _exchange(self, method: str, url: httpx.URL, headers: Mapping[str, str], size: int, until: float) -> Answer:
+        import httpx
+
+        left = max(until - time.monotonic(), 0.01)
+        sent = {"User-Agent": f"venvkit/{__version__}", "Accept-Encoding": "gzip", **headers}
+        origin = _origin(url)
+        if user := self._users.get(origin) or self._machines.get(origin[1]):
+            sent.setdefault("Authorization", user)
+        timeout = httpx.Timeout(left, connect=min(left, _CONNECT_S))
+        with self._way(*origin).stream(method, url, headers=sent, timeout=timeout) as response:
+            content = _Content(response.headers.get("content-encoding", ""), size)
+            for piece in response.iter_raw():
+                if self._is_closed or time.monotonic() > until:
+                    raise TimeoutError
+                content.add(piece)
+            received = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, received, content.whole())
+
+    def _way(self, scheme: str, host: str, port: int) -> httpx.Client:
+        import httpx
+
+        proxy = self._network.proxy(scheme, host, port)
+        verified = scheme == "https" and not self._network.trusts(host, port)
+        with self._lock:
+            if self._is_closed:
+                raise TimeoutError
+            if (proxy, verified) not in self._ways:
+                verify = self._verify() if verified else False
                 try:
-                    way = httpx.HTTPTransport(verify=False if trusted else self._context, proxy=proxy, trust_env=False)
-                except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
-                    raise httpx.ProxyError(f"this proxy cannot be used: {error}") from error
-                self._ways[proxy, trusted] = way
-            return way
+                    trust = self._verify() if proxy and proxy.startswith("https:") else None
+                    by = httpx.Proxy(proxy, ssl_context=trust) if proxy else None
+                    self._ways[proxy, verified] = httpx.Client(verify=verify, proxy=by, trust_env=False)
+                except (ImportError, ValueError, httpx.InvalidURL) as error:
+                    raise HttpError("proxy", f"this proxy cannot be used: {error}") from error
+            return self._ways[proxy, verified]
+
+    def _verify(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = make_context(self._network)
+        return self._context
 
 
-class _Proxies:
-    """Which proxy an address is reached by."""
+class _Content:
+    """The content of an answer as it comes in, unpacked, and never more of it than the bound.
 
-    def __init__(self, by_scheme: Mapping[str, str], spared: Iterable[str]) -> None:
-        self._by_scheme = by_scheme
-        self._spared = tuple(name for entry in spared for name in map(str.strip, entry.split(",")) if name)
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str], config: UvConfig) -> _Proxies:
-        """Return the proxies of uv's configuration, else those of the variables."""
-        own = {scheme: config.proxies.get(f"{scheme}-proxy", ("",))[0] for scheme in _DEFAULT_PORTS}
-        if any(own.values()):
-            return cls(own, config.proxies.get("no-proxy", ()))
-
-        def variable(name: str) -> str:
-            return environ.get(name.upper()) or environ.get(name.lower()) or ""
-
-        named = {scheme: variable(f"{scheme}_proxy") or variable("all_proxy") for scheme in _DEFAULT_PORTS}
-        return cls(named, [variable("no_proxy")])
-
-    def choose(self, scheme: str, host: str) -> str | None:
-        """Return the proxy for a host, or None where it is asked itself."""
-        proxy = self._by_scheme.get(scheme)
-        if not proxy or any(_covers(entry, host) for entry in self._spared):
-            return None
-        return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _origin(url: httpx.URL) -> _Origin:
-    return url.scheme, url.host.lower(), url.port or _DEFAULT_PORTS.get(url.scheme, 0)
-
-
-def _user(address: str) -> tuple[_Origin, str] | None:
-    """Return an address's origin and the header that its user and password make, or None where it has none."""
-    if "://" not in address:
-        return None
-    try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
-        return None
-    if not url.userinfo:
-        return None
-    return _origin(url), _basic(url.username, url.password)
-
-
-def _netrc(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that a netrc file gives, by host; none where it is not there or not to be understood."""
-    try:
-        hosts = netrc(environ.get("NETRC") or f"{environ['HOME']}/.netrc").hosts
-    except (KeyError, OSError, NetrcParseError):
-        return {}
-    return {host.lower(): _basic(user, password or "") for host, (user, _, password) in hosts.items()}
-
-
-def _basic(user: str, password: str) -> str:
-    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
-
-
-def _covers(entry: str, host: str) -> bool:
-    """Tell whether an entry of NO_PROXY speaks of a host: a name and what lies below it, `*`; an address, a network.
-
-    As in uv, `*` stands for every name and for no address.
+    Both sides are bounded, also within one piece: a small packed answer may unpack to gigabytes, and an endless one
+    to nothing.
     """
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        name = entry.lower().lstrip(".")
-        return entry == "*" or host == name or host.endswith(f".{name}")
-    with contextlib.suppress(ValueError):
-        return address in ipaddress.ip_network(entry, strict=False)
-    return False
+
+    __slots__ = ("_content", "_most", "_received", "_unpacker")
+
+    def __init__(self, packing: str, most: int) -> None:
+        self._content = bytearray()
+        self._received = 0
+        self._most = most
+        packing = packing.strip().lower()
+        if packing not in ("", "identity", "gzip", "x-gzip"):
+            raise HttpError("malformed", f"the answer is packed as `{packing[:40]}`, which was not asked for")
+        self._unpacker = zlib.decompressobj(31) if packing.endswith("gzip") else None
+
+    def add(self, piece: bytes) -> None:
+        self._received += len(piece)
+        left = self._most - len(self._content)
+        try:
+            self._content += self._unpacker.decompress(piece, left + 1) if self._unpacker else piece[: left + 1]
+        except zlib.error:
+            raise _torn() from None
+        if self._unpacker and self._unpacker.unused_data:
+            raise _torn()
+        if max(len(self._content), self._received) > self._most:
+            raise HttpError("malformed", f"the answer is longer than {self._most:,} bytes")
+
+    def whole(self) -> bytes:
+        if self._received and self._unpacker is not None and not self._unpacker.eof:
+            raise _torn()
+        return bytes(self._content)
 
 
-def _context(sources: Sources, environ: Mapping[str, str], config: UvConfig) -> ssl.SSLContext:
-    """Return whom to trust: the variables' authorities, the machine's, those that pip names, or the usual ones."""
-    bundle = trusted_bundle(sources, environ)
-    files = list(filter(None, (environ.get("SSL_CERT_FILE") or bundle,)))
-    for folder in filter(None, environ.get("SSL_CERT_DIR", "").split(os.pathsep)):
-        with contextlib.suppress(OSError):
-            files += map(str, Path(folder).iterdir())
-    if not (files or environ.get("SSL_CERT_DIR")):
-        context = ssl.create_default_context() if config.system_certs else httpx.create_ssl_context(trust_env=False)
-    else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        for file in files:
-            # One that is not there or holds none trusts nobody: then the source does not answer, as with uv.
-            with contextlib.suppress(OSError):
-                context.load_verify_locations(cafile=file)
-    if client := environ.get("SSL_CLIENT_CERT"):
-        with contextlib.suppress(OSError):
-            context.load_cert_chain(client)
-    return context
+def _torn() -> HttpError:
+    return HttpError("malformed", "the answer cannot be unpacked")
+
+
+def _told(error: BaseException) -> BaseException:
+    """Return what the client's error means, without the error itself; any other kind is a fault of ours."""
+    import httpx
+
+    if isinstance(error, HttpError):
+        return HttpError(error.kind, str(error))
+    if isinstance(error, (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)):
+        return HttpError("unreachable", f"did not answer: {str(error) or type(error).__name__}")
+    return error
+
+
+def _origin(url: httpx.URL) -> Origin:
+    return url.scheme, url.host.lower(), url.port or DEFAULT_PORTS.get(url.scheme, 0)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 MASK = "****"
 # The user part may be empty (`://:token@`) or the only part (`://token@`), and a password may hold an `@` of its own.
-_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s\"'`<>,]+@")
+# A scheme is short: without that bound an encoded file in the log of a build would take quadratic time.
+_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)[^/\s\"'`<>,]+@")
 # An address that lacks its scheme is no address, but its password is one all the same.
 _BARE = re.compile(r"(?<![\w./:@%+-])[\w.%+-]+:[^\s/@\"'`<>,]+@(?=[\w\[])")
 _QUERY = re.compile(

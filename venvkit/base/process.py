@@ -24,6 +24,10 @@ from venvkit.base.mask import mask
 from venvkit.errors import CancelledError, MachineError
 
 _POLL_S = 0.1
+# How long the output of an ended child is read: what left its process group may write for ever.
+_DRAIN_S = 1.0
+# The last bytes of each stream that are kept; a tool's answer is a few hundred kilobytes.
+_KEPT_BYTES = 32 << 20
 # Interrupt, terminate, kill: together below the two seconds in which a cancelled build must be over.
 _STEPS: tuple[tuple[signal.Signals, float], ...] = (
     (signal.SIGINT, 0.8),
@@ -34,7 +38,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Completed(Struct, frozen=True):
-    """What a child left: its exit status (negative: the signal that ended it) and its whole output, decoded."""
+    """The result of a child process.
+
+    Attributes:
+        argv: Program and arguments.
+        status: Exit status; negative is the number of the signal that ended the child.
+        stdout: Standard output, decoded; bytes that are no UTF-8 are replaced. Of a longer one the last 32 MiB.
+        stderr: Standard error, likewise.
+        seconds: Time from start to end.
+    """
 
     argv: tuple[str, ...]
     status: int
@@ -56,12 +68,15 @@ class Runner(Struct, frozen=True):
         timeout: Default deadline of one child, in seconds.
         on_line: Receives each line a child writes to standard error, as it comes, secrets masked.
         on_start: Called when a child has been started, before it is waited for.
+        logs: Folder in which readers of a failure keep the whole output of the child; empty keeps none.
+        spawned: Arguments of each child that was started.
     """
 
     cancel: threading.Event | None = None
     timeout: float = 3600.0
     on_line: Callable[[str], None] | None = None
     on_start: Callable[[], None] | None = None
+    logs: str = ""
     spawned: list[tuple[str, ...]] = field(default_factory=list)
 
     def run(
@@ -90,7 +105,7 @@ class Runner(Struct, frozen=True):
             MachineError: The program is not there or cannot be run (`no-program`), or the deadline passed (`timeout`).
             CancelledError: The cancel event was set.
         """
-        self._check_cancel()
+        self.check_cancel()
         self.spawned.append(tuple(argv))
         started = time.monotonic()
         try:
@@ -116,54 +131,67 @@ class Runner(Struct, frozen=True):
             raise
         return Completed(tuple(argv), child.wait(), out, err, time.monotonic() - started)
 
-    def _check_cancel(self) -> None:
+    def check_cancel(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
             raise CancelledError(
                 "cancelled; nothing of the attempt is left, and what was downloaded is kept for the next"
             )
 
     def _collect(self, child: subprocess.Popen[bytes], deadline: float) -> tuple[str, str]:
+        """Read both streams until the child has ended, also when it closes them before.
+
+        Raises:
+            MachineError: The deadline passed (`timeout`).
+            CancelledError: The cancel event was set.
+        """
         assert child.stdout is not None
         assert child.stderr is not None
-        buffers: dict[int, bytearray] = {
-            child.stdout.fileno(): bytearray(),
-            child.stderr.fileno(): bytearray(),
-        }
-        err_fd = child.stderr.fileno()
+        out, err = _Stream(None), _Stream(self.on_line)
+        ended_at = None
         with selectors.DefaultSelector() as selector, child.stdout, child.stderr:
-            for descriptor in buffers:
-                selector.register(descriptor, selectors.EVENT_READ)
-            shown = 0
-            while selector.get_map():
-                # Asked before the pipes are: what it wrote before its end is found in them then.
-                ended = child.poll() is not None
-                ready = selector.select(0 if ended else _POLL_S)
+            selector.register(child.stdout, selectors.EVENT_READ, out)
+            selector.register(child.stderr, selectors.EVENT_READ, err)
+            while True:
+                # Ask before reading: then the pipes hold all that the child wrote before its end.
+                if ended_at is None and child.poll() is not None:
+                    ended_at = time.monotonic()
+                    _kill_group(child)
+                ready = selector.select(_POLL_S if ended_at is None else 0)
                 for key, _ in ready:
-                    chunk = os.read(key.fd, 65536)
-                    buffers[key.fd] += chunk
-                    if not chunk:
-                        selector.unregister(key.fd)
-                shown = self._show(buffers[err_fd], shown)
-                # A grandchild may hold the pipes open after the child has ended: do not wait for it.
-                if ended and not ready:
-                    break
-                self._check_cancel()
+                    if not key.data.add(os.read(key.fd, 65536)):
+                        selector.unregister(key.fileobj)
+                if ended_at is not None and (not ready or time.monotonic() > ended_at + _DRAIN_S):
+                    return out.text(), err.text()
+                self.check_cancel()
                 if time.monotonic() > deadline:
                     raise MachineError(
                         f"{os.path.basename(str(child.args[0]))} did not finish in time",  # type: ignore[index]  # noqa: PTH119
                         code="timeout",
                         remedy="raise the time limit, or look whether an index or build hangs",
                     )
-        out, err = (bytes(buffer).decode("utf-8", "replace") for buffer in buffers.values())
-        return out, err
 
-    def _show(self, buffer: bytearray, shown: int) -> int:
-        if self.on_line is None:
-            return shown
-        while (end := buffer.find(b"\n", shown)) >= 0:
-            self.on_line(mask(buffer[shown:end].decode("utf-8", "replace").rstrip()))
-            shown = end + 1
-        return shown
+
+class _Stream:
+    """The end of one stream of a child, and its lines as they come."""
+
+    def __init__(self, on_line: Callable[[str], None] | None) -> None:
+        self._bytes = bytearray()
+        self._told = 0
+        self._on_line = on_line
+
+    def add(self, chunk: bytes) -> bool:
+        """Take what was read; return False at the end of the stream."""
+        self._bytes += chunk
+        while self._on_line is not None and (end := self._bytes.find(b"\n", self._told)) >= 0:
+            self._on_line(mask(self._bytes[self._told : end].decode("utf-8", "replace").rstrip()))
+            self._told = end + 1
+        if (excess := len(self._bytes) - _KEPT_BYTES) > _KEPT_BYTES:
+            del self._bytes[:excess]
+            self._told = max(0, self._told - excess)
+        return bool(chunk)
+
+    def text(self) -> str:
+        return self._bytes[-_KEPT_BYTES:].decode("utf-8", "replace")
 
 
 def run_attached(
@@ -186,7 +214,8 @@ def run_attached(
             capture_output=capture,
             timeout=timeout,
             cwd=cwd,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
     except OSError as error:
@@ -218,6 +247,11 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             continue
         break
+    _kill_group(child)
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill what is left of the process group of a child that has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
 

@@ -19,7 +19,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     T = TypeVar("T")
 
@@ -29,21 +29,25 @@ DEEPEST = 100
 """Levels of tables and lists that a document may have. Python's parsers end at about 1,000, code that walks earlier."""
 # A TOML integer has 64 bits (https://toml.io/en/v1.0.0#integer); JSON is held to the same.
 _LOWEST, _HIGHEST = -(1 << 63), 1 << 64
+# Pipes that this process was started with: `venvkit plan <(command)`.
+_OWN = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 _TOO_DEEP = "it is nested too deeply"
 _TOO_LARGE = "an integer has more than 64 bits"
 
 
 def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a regular file; links are followed.
+    """Return the content of a regular file, or of a pipe that this process was given; links are followed.
 
     Raises:
         OSError: It cannot be read, is no regular file, or has more than `LARGEST` bytes.
     """
     try:
         # A device is not even opened, because that may act on it.
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        mode = os.stat(path).st_mode
+        piped = stat.S_ISFIFO(mode) and os.fspath(path).startswith(_OWN)
+        if not stat.S_ISREG(mode) and not piped:
             raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if piped else os.O_NONBLOCK))
     except ValueError as error:  # a null byte in the path
         raise FileNotFoundError(errno.ENOENT, str(error), os.fspath(path)) from error
     chunks, left = [], LARGEST
@@ -80,7 +84,7 @@ def parse_json(content: bytes, *, unique: bool = False) -> object:
     return _parsed(lambda: json.loads(content.decode(), object_pairs_hook=hook, parse_constant=_no_constant))
 
 
-def parse_toml(content: bytes) -> dict[str, object]:
+def parse_toml(content: bytes) -> dict[str, Any]:
     """Return the TOML document in `content`.
 
     Raises:

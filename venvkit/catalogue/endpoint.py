@@ -1,15 +1,16 @@
-"""Where the server is: its address without what is secret, the addresses of its pages, and the way there."""
+"""The address of a server, without its credentials, and the way to it."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from msgspec import Struct
 
+from venvkit.base.network import Network, authority_files, environment_proxies
 from venvkit.errors import SettingError
 from venvkit.spec.language.urls import has_control, quoted
 
@@ -64,38 +65,29 @@ def parse_endpoint(text: str) -> Endpoint:
     return Endpoint(url, user if any(user) else None)
 
 
-def proxy_for(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
-    """Return the proxy that the server is reached through, as HTTP_PROXY and the like say; None without one.
+def network_to(endpoint: Endpoint, environ: Mapping[str, str]) -> Network:
+    """Return the way to a server: proxies and certificate authorities as the variables say, and no netrc file.
 
-    A server on this machine is never reached through a proxy: nobody sets NO_PROXY for it, and what would
-    answer is another machine's port.
-    """
-    parts = urlsplit(endpoint.url)
-    if endpoint.is_local or _goes_direct(parts, _variable(environ, "no_proxy")):
-        return None
-    proxy = _variable(environ, f"{parts.scheme}_proxy") or _variable(environ, "all_proxy")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy or None
-
-
-def trust_for(endpoint: Endpoint, environ: Mapping[str, str]) -> ssl.SSLContext | bool:
-    """Return what decides which certificates are trusted: SSL_CERT_FILE and SSL_CERT_DIR, else the usual ones.
+    A server on this machine is never reached through a proxy: nobody names it in NO_PROXY, and the proxy's own port
+    would answer.
 
     Raises:
-        SettingError: One of them cannot be read.
+        SettingError: SSL_CERT_FILE or SSL_CERT_DIR cannot be read.
     """
-    if not endpoint.url.startswith("https:"):
-        return False  # nothing is encrypted, and reading the usual certificates would take 70 ms
-    file, folder = environ.get("SSL_CERT_FILE") or None, environ.get("SSL_CERT_DIR") or None
-    if file is None and folder is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=file, capath=folder)
-    except OSError as error:  # ssl.SSLError is one
-        raise SettingError(
-            f"the certificates cannot be read: {error}",
-            where="SSL_CERT_FILE" if file else "SSL_CERT_DIR",
-            remedy="correct it, or remove it to trust the usual certificates",
-        ) from error
+    proxies, spared = environment_proxies({} if endpoint.is_local else environ)
+    if "*" in spared:
+        spared = (*spared, "0.0.0.0/0", "::/0")
+    file, folder = environ.get("SSL_CERT_FILE", ""), environ.get("SSL_CERT_DIR", "")
+    if endpoint.url.startswith("https:") and (file or folder):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file or None, folder or None)
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingError(
+                f"the certificates cannot be read: {error}",
+                where="SSL_CERT_FILE" if file else "SSL_CERT_DIR",
+                remedy="correct it, or remove it to trust the usual certificates",
+            ) from error
+    return Network(proxies=proxies, no_proxy=spared, authorities=authority_files(file, folder))
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
@@ -108,29 +100,6 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
         except OSError:
             return None
     return getattr(address, "ipv4_mapped", None) or address  # ::ffff:127.0.0.1
-
-
-def _variable(environ: Mapping[str, str], name: str) -> str:
-    # Upper case first, as uv reads them: what is installed comes the same way.
-    return (environ.get(name.upper()) or environ.get(name) or "").strip()
-
-
-def _goes_direct(parts: SplitResult, no_proxy: str) -> bool:
-    """Tell whether NO_PROXY names the host, the host with its port, a domain or a network that it is in."""
-    host = parts.hostname or ""
-    return any(_covers(entry.strip().lower(), host, parts.netloc) for entry in no_proxy.split(",") if entry.strip())
-
-
-def _covers(entry: str, host: str, netloc: str) -> bool:
-    if entry in ("*", host, netloc):
-        return True
-    address = _address(host)
-    if address is None:
-        return host.endswith(f".{entry.lstrip('.')}")
-    try:
-        return address in ip_network(entry, strict=False)
-    except ValueError:
-        return False
 
 
 def _malformed(text: str, why: str) -> SettingError:

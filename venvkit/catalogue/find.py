@@ -1,4 +1,4 @@
-"""The choice of one model among all that is offered under its name, and the list of all that can be chosen."""
+"""The choice of one model by its name, and the list of all models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SEPARATORS = re.compile(r"[-_. ]+")
 
 
 class Asked(Struct, frozen=True):
-    """What a caller says about the model that is wanted.
+    """The caller's description of the model to launch.
 
     Args:
         name: Its name, in its exact spelling.
@@ -42,9 +42,11 @@ class Asked(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """The spec of a model, where it comes from, and what that hangs on.
+    """The spec of a model, and its origin.
 
-    `passed` are files called like the model, in its place or an earlier one, that cannot be read.
+    Args:
+        watches: The files and directories whose change may lead to another spec.
+        passed: Files called like the model, in its place or an earlier one, that cannot be read.
     """
 
     spec: ModelSpec
@@ -107,7 +109,7 @@ def all_models(sources: Sequence[Source], *, type: str | None = None, name: str 
 
 
 def choose(asked: Asked, models: Sequence[Model]) -> Model:
-    """Return the model that is meant among those of one name in one place.
+    """Return the model to launch among those of one name in one place.
 
     Variants whose `virtualenv` blocks are equal count as one, the first of them.
 

@@ -1,4 +1,4 @@
-"""What one folder of specs offers, read once and kept until a file or directory in it changes."""
+"""The models of one folder of specs, read once and kept until a file or directory in it changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Bare(Struct, frozen=True):
 
 
 class Index(Struct, frozen=True):
-    """What a place offers, and what must not have changed for this to be still true."""
+    """The models of a place, and the watches under which they are current."""
 
     schema: int
     place: Place
@@ -177,7 +177,7 @@ class _Reading(Struct):
             self._tell_odd(path, objects, odd)
 
     def _tell_odd(self, path: str, objects: Sequence[object], odd: Sequence[int]) -> None:
-        """Tell what in a file is no model, in one fault however much it is."""
+        """Report the objects of a file that are no models, in one fault."""
         first = objects[odd[0]]
         what = (
             "model_name is missing" if isinstance(first, dict) else f"a model spec is an object, not {kind_of(first)}"

@@ -1,4 +1,4 @@
-"""What an object of a document says about itself, taken without checking its requirements."""
+"""Models from the objects of JSON and TOML documents, without checking their requirements."""
 
 from __future__ import annotations
 

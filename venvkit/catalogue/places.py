@@ -1,4 +1,4 @@
-"""Where the specs of this machine lie, in the order in which they are looked through."""
+"""The folders of specs on this machine, in the order in which they are searched."""
 
 from __future__ import annotations
 

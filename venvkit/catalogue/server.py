@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from venvkit.catalogue.endpoint import parse_endpoint
+from msgspec.structs import replace
+
+from venvkit.base.http import Limits
+from venvkit.catalogue.endpoint import network_to, parse_endpoint
 from venvkit.catalogue.objects import describe, has_block, name_of, numbered
-from venvkit.catalogue.readiness import await_ready
-from venvkit.catalogue.registrations import Registrations, page_of
-from venvkit.catalogue.transport import Limits, Transport
+from venvkit.catalogue.registrations import LIMITS, Registrations, page_of
 from venvkit.catalogue.values import Listing, Model, Place
 from venvkit.errors import SpecError, UsageError
 from venvkit.events import Observer
@@ -29,14 +30,14 @@ _NAMES_ALONE = {"model_name", "is_builtin"}
 class Server:
     """A source of models: the server at XINFERENCE_ENDPOINT.
 
-    Its readiness is checked before the first question. What it has answered is kept for `load`.
+    Its readiness is checked before the first question. Its answers are kept for `load`.
 
     Args:
         settings: Where the server is, the key that it wants (VENVKIT_API_KEY), and the health checks.
         environ: Where proxies and certificates are looked up.
         cancel: Set by the caller to stop.
         observer: Is told about once a second that the server is waited for.
-        limits: What the server may take.
+        limits: The most that one answer may take.
 
     Raises:
         SettingError: XINFERENCE_ENDPOINT or VENVKIT_API_KEY is malformed.
@@ -51,13 +52,13 @@ class Server:
         *,
         cancel: threading.Event | None,
         observer: Observer,
-        limits: Limits = Limits(),  # noqa: B008 - frozen, so one value may stand for all
+        limits: Limits = LIMITS,
     ) -> None:
         self._settings = settings
         self._environ = environ
         self._cancel = cancel
         self._observer = observer
-        self._limits = limits
+        self._limits = replace(limits, seconds=min(limits.seconds, settings.timeout))
         self._endpoint = parse_endpoint(settings.endpoint)
         self._key = settings.api_key
         self._ready = False
@@ -68,9 +69,7 @@ class Server:
 
         Raises:
             UsageError: There is no such type (`model-type`).
-            SourceError: The server cannot be reached (`server-unreachable`), is not ready (`server-not-ready`),
-                refuses (`server-refused`), fails (`server-failed`), leads elsewhere (`server-redirected`), or answers
-                what is not its API's (`server-malformed`).
+            SourceError: As `Registrations` raises it.
             SettingError: A variable that says how to ask it is malformed.
             CancelledError: `cancel` was set.
         """
@@ -83,7 +82,12 @@ class Server:
                     raise self._no_such_type(kind)
                 same = [entry for entry in entries or () if name_of(entry) == name]
                 if same:
-                    found += [(kind, table) for table in _specs(server, kind, name, several=len(same) > 1)]
+                    # The page of a model has one variant, and is not there for every model that is listed.
+                    tables = server.spec(kind, name) if len(same) == 1 else None
+                    if tables is None:
+                        detailed = server.listed(kind, detailed=True) or ()
+                        tables = [entry for entry in detailed if name_of(entry) == name]
+                    found += [(kind, table) for table in tables]
         return self._listing(found, tell_bare=True)
 
     def all(self) -> Listing:
@@ -114,18 +118,18 @@ class Server:
 
     @contextmanager
     def _asking(self) -> Iterator[Registrations]:
-        with Transport(
+        with Registrations(
             self._endpoint,
-            environ=self._environ,
+            network_to(self._endpoint, self._environ),
             key=self._key,
             limits=self._limits,
             cancel=self._cancel,
             observer=self._observer,
         ) as server:
             if not self._ready:
-                await_ready(server, self._settings)
+                server.await_ready(self._settings)
                 self._ready = True
-            yield Registrations(server)
+            yield server
 
     def _listing(self, found: Iterable[tuple[str, Table]], *, tell_bare: bool) -> Listing:
         place = Place("server", self._endpoint.url)
@@ -151,12 +155,3 @@ class Server:
             where=page_of(self._endpoint, type),
             remedy=f"the types are {', '.join(TYPES)}",
         )
-
-
-def _specs(server: Registrations, type: str, name: str, *, several: bool) -> list[Table]:
-    """Return what a server tells about a model that it lists, one object for each variant."""
-    # The page of a model tells one variant, and is not there for every model that is listed.
-    tables = None if several else server.spec(type, name)
-    if tables is None:
-        tables = [entry for entry in server.listed(type, detailed=True) or () if name_of(entry) == name]
-    return tables

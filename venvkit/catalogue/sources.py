@@ -1,4 +1,4 @@
-"""Where a call looks for a model that it names: the folders of this machine, then the server if it is to be asked."""
+"""The sources that a call searches for a model by name: the folders of this machine, then the server on request."""
 
 from __future__ import annotations
 

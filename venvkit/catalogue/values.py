@@ -1,4 +1,4 @@
-"""The words of the catalogue: a place where specs lie, a model that it offers, and what every source can answer."""
+"""The values of the catalogue: places that hold specs, the models in them, and the interface of a source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABELS: dict[Kind, str] = {
 
 
 class Place(Struct, frozen=True):
-    """Where specs lie.
+    """A folder of specs, or a server.
 
     Args:
         kind: What sort of place it is.
@@ -85,12 +85,12 @@ class Model(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """What a source, or all of them, offers.
+    """The models of one source, or of all.
 
     Args:
         models: The models, in the order of their places.
         faults: `path: what is wrong`, for each file that could not be read; the others are listed all the same.
-        watches: What the answer hangs on, directories and files; none for a server.
+        watches: The directories and files whose change may change the answer; none for a server.
         bare: Where an object of the name asked for has no `virtualenv` block; for messages.
         looked: The places that were looked in; for messages.
     """

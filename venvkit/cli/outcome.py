@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Protocol
 
 from msgspec import Struct, to_builtins
@@ -78,14 +79,14 @@ def envelope(command: str, outcome: Outcome) -> str:
         },
     }
     # Masked string by string: over the finished text, a mask could reach from one string into the next.
-    return json.dumps(_masked(document), allow_nan=False)
+    return json.dumps(_masked(document, lru_cache(maxsize=4096)(masked)), allow_nan=False)
 
 
-def _masked(value: Any) -> Any:
+def _masked(value: Any, mask: Callable[[str], str]) -> Any:
     if isinstance(value, str):
-        return masked(value)
+        return mask(value)
     if isinstance(value, dict):
-        return {name: _masked(item) for name, item in value.items()}
+        return {name: _masked(item, mask) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_masked(item) for item in value]
+        return [_masked(item, mask) for item in value]
     return value

@@ -41,12 +41,7 @@ class Away(Struct, frozen=True):
 
 def without(job: Job, lost: Collection[str]) -> Job:
     """Return a job that does not ask these indexes."""
-    sources = job.request.sources
-    there = replace(
-        sources,
-        extra_index_urls=tuple(url for url in sources.extra_index_urls if url not in lost),
-        optional_index_urls=tuple(url for url in sources.optional_index_urls if url not in lost),
-    )
+    there = job.request.sources.without_indexes(lost)
     return replace(job, request=replace(job.request, sources=there)) if lost else job
 
 

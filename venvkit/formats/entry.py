@@ -30,6 +30,16 @@ def read_entry(path: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and _is_whole(entry) else None
 
 
+def is_newer(path: str) -> bool:
+    """Tell whether an entry has the schema of a later version, which alone may judge and remove it."""
+    try:
+        entry = parse_json(read_regular(path))
+    except (OSError, ValueError):
+        return False
+    schema = entry.get("schema") if isinstance(entry, dict) else None
+    return isinstance(schema, int) and schema > SCHEMA
+
+
 def _is_whole(entry: dict[str, Any]) -> bool:
     facts, watches, call = entry.get("facts"), entry.get("watches"), entry.get("call")
     return (

@@ -49,6 +49,14 @@ class Conflict(Struct, frozen=True):
         return f"{self.first} and {self.second} {what} {self.path}: {self.remedy}"
 
 
+class Hidden(Struct, frozen=True):
+    """A host distribution that the child does not see, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+
 class Receipt(Struct, frozen=True):
     """What was built, from what and why.
 
@@ -67,6 +75,7 @@ class Receipt(Struct, frozen=True):
         libraries: Folders of shared libraries its processes need on the loader's path.
         size: Bytes of its files when it was sealed.
         conflicts: Distributions of the view that own the same import path.
+        hidden: Host distributions that the child does not see, because they do not fit it and nobody needs them.
     """
 
     schema: int
@@ -97,6 +106,7 @@ class Receipt(Struct, frozen=True):
     binary: str
     size: int
     conflicts: tuple[Conflict, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
 
     @property
     def python(self) -> str:

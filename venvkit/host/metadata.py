@@ -5,12 +5,15 @@ Only headers are read: the long description of a METADATA file is most of it, an
 
 from __future__ import annotations
 
-import json
 import os
 import re
 
+from venvkit.base.reading import parse_json
+
 _CHUNK = 16384
-_HEADERS = frozenset(("name", "version", "requires-dist", "provides-extra", "requires-python"))
+_HEADERS = frozenset(
+    ("metadata-version", "name", "version", "requires-dist", "provides-extra", "requires-python", "dynamic")
+)
 _INITIALS = frozenset(header[0] for header in _HEADERS) | frozenset(header[0].upper() for header in _HEADERS)
 _FOLD = re.compile(r"\n[ \t]+")
 _TAGS = re.compile(r"^Tag:[ \t]*(\S+)", re.MULTILINE)
@@ -86,12 +89,9 @@ def wheel_tags(directory: str) -> tuple[str, ...]:
 
 def direct_url(directory: str) -> tuple[str | None, bool]:
     """Return the URL it was installed from, for a direct reference (PEP 610), and whether it is editable."""
-    text = read_text(f"{directory}/direct_url.json")
-    if text is None:
-        return None, False
     try:
-        value: object = json.loads(text)
-    except ValueError:
+        value = parse_json(read_bytes(f"{directory}/direct_url.json"))
+    except (OSError, ValueError):
         return None, False
     if not isinstance(value, dict) or not isinstance(value.get("url"), str):
         return None, False

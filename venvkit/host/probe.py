@@ -93,7 +93,7 @@ def _pyenv_python(wanted: str) -> str | None:
 
     uv gives up at the first shim on PATH that starts nothing, which is every version that is not pyenv's global one.
     """
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    root = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))  # noqa: PTH111 - total
     if not _VERSION.fullmatch(wanted):
         return None
     folders = [folder for folder in root.glob("versions/*") if f"{folder.name}.".startswith(f"{wanted}.")]
@@ -153,7 +153,7 @@ def probe_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _locate(name: str) -> str:
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - total
     if path.is_dir():
         candidates = [path / "bin" / "python", path / "bin" / "python3", path / "Scripts" / "python.exe"]
         found = next((str(candidate) for candidate in candidates if candidate.is_file()), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from venvkit.base.documents import format_of
+from venvkit.base.reading import parse_toml, read_regular
 from venvkit.base.watch import Watch, stat_watch
 from venvkit.errors import PolicyError, SpecError, UsageError
 from venvkit.events import Observer, Warned
@@ -21,8 +21,10 @@ from venvkit.host.snapshot import HostSnapshot
 from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
 from venvkit.plan.families import Families, parse_families
+from venvkit.spec.configuration.bounds import Bounds
+from venvkit.spec.configuration.paths import text_files
 from venvkit.spec.configuration.pip import read_pip_config
-from venvkit.spec.configuration.uv import uv_config_files
+from venvkit.spec.configuration.uv import uv_bounds, uv_config_files
 from venvkit.spec.data import data_dir, engine_files, own_engine_file
 from venvkit.spec.engines import EngineTable, load_engines
 from venvkit.spec.language.compare import engine_key
@@ -31,12 +33,7 @@ from venvkit.spec.levers import Levers
 from venvkit.spec.model import ModelSpec, parse_specs
 from venvkit.spec.offline import without_public_network
 from venvkit.spec.options import LEVERS
-from venvkit.spec.request import Choice, Request, Sources, build_request, spec_engines
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from venvkit.spec.request import Choice, Request, build_request, spec_engines
 
 
 class Inputs(Struct, frozen=True):
@@ -77,18 +74,22 @@ class Inputs(Struct, frozen=True):
             accelerator=accelerator,
             variables={"model_src": settings.model_src, **call.choices["variables"]},
         )
-        pip, pip_watches = _pip_sources(call, host)
+        pip = read_pip_config(call.environ, prefix=host.interpreter.prefix)
+        machine = uv_bounds(call.environ) if call.choice("backend", settings.backend) == "uv" else Bounds()
         request = build_request(
             self.spec,
             _choice(call),
             engines=self.engines,
             context=context,
             host_versions=host.versions(),
-            pip=pip,
+            pip=pip.sources,
+            machine=machine.statements,
         )
         if call.choice("offline", settings.offline):
             request = without_public_network(request)
-        watches = (*self.watches, *pip_watches, *map(stat_watch, uv_config_files(call.environ)))
+        named = (path for _, path in text_files(call.environ))
+        files = dict.fromkeys((*pip.files, *machine.files, *uv_config_files(call.environ), *named))
+        watches = (*self.watches, *map(stat_watch, files))
         if "accelerator" in request.relied:
             watches += tuple(accelerator_watches())
         return request, watches
@@ -139,14 +140,16 @@ def engine_warnings(inputs: Inputs, engine: str | None, platform: str) -> Iterat
 @lru_cache(maxsize=8)
 def _data(paths: tuple[str, ...], abi: str, _state: tuple[tuple[object, ...], ...]) -> tuple[EngineTable, Families]:
     """Parse the data files, once per process and state of them: a fleet is planned over one table."""
-    return load_engines(paths), parse_families(tomllib.loads(Path(abi).read_text(encoding="utf-8")), origin=abi)
+    return load_engines(paths), parse_families(parse_toml(read_regular(abi)), origin=abi)
 
 
 def _spec(call: Call) -> ModelSpec:
     given = call.given
     if given.path is not None:
         try:
-            specs = parse_specs(given.content, origin=given.path, format=format_of(Path(given.path)))
+            file = Path(given.path)
+            folder = str(file.absolute().parent)
+            specs = parse_specs(given.content, origin=given.path, format=format_of(file), folder=folder)
         except SpecError as error:
             if not is_path(given.path):
                 error.remedy = f"a file called {given.path} lies in this directory: correct it, or move it away"
@@ -173,11 +176,6 @@ def _choice(call: Call) -> Choice:
         levers=Levers(**{lever.name: chosen[lever.name] for lever in LEVERS}),
         defaults=Levers(exclude_newer=call.settings.exclude_newer),
     )
-
-
-def _pip_sources(call: Call, host: HostSnapshot) -> tuple[Sources, tuple[Watch, ...]]:
-    config = read_pip_config(call.environ, prefix=host.interpreter.prefix)
-    return config.sources(call.environ), tuple(stat_watch(path) for path in config.files)
 
 
 def _check_find_links(call: Call) -> None:

@@ -6,7 +6,6 @@ user's cache directory and can be deleted at any time.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from packaging.version import Version
 
+from venvkit.base.caches import cache_folder
 from venvkit.base.digest import digest, value_digest
 from venvkit.base.process import Runner
 from venvkit.base.version import __version__
@@ -39,6 +39,7 @@ from venvkit.settings import key_environ
 from venvkit.spec.configuration.uv import uv_config_texts
 from venvkit.spec.model import ModelSpec
 from venvkit.spec.request import Request, Sources
+from venvkit.store.layout import Layout
 from venvkit.tools.find import Tool, backend_name, find_child_python, find_tool_ahead, make_resolver
 from venvkit.tools.uv.client import Uv
 from venvkit.tools.uv.resolver import UvResolver
@@ -134,8 +135,8 @@ def open_job(call: Call, observer: Observer, cancel: threading.Event | None) -> 
         MachineError: There is no usable uv.
     """
     settings = call.settings
-    runner = Runner(cancel=cancel, timeout=settings.timeout)
-    cache = cache_folder(call)
+    cache = cache_folder(call.environ, Layout(Path(settings.home)).cache)
+    runner = Runner(cancel=cancel, timeout=settings.timeout, logs=str(cache / "logs"))
     find = find_tool_ahead(call, runner, cache)
     observer(PhaseStarted("probe", call.host_python))
     python = find_host_python(call.choices["host_python"], settings.host_python)
@@ -195,6 +196,9 @@ def plan_job(job: Job, *, meanwhile: Callable[[], None] | None = None) -> Planne
             raise
         resolver.lost.details += ("without it there is no solution:", *error.details)
         raise resolver.lost from error
+    pins = {f"{item.name}=={item.version}" for item in plan.install} | {""}
+    told = dict.fromkeys(warning for pin, warning in resolver.notices if pin in pins)
+    plan = replace(plan, warnings=tuple(told))
     _warn(job.observer, plan)
     # Without an index that could not be reached it is a makeshift.
     if resolver.lost is None:
@@ -256,15 +260,8 @@ def _warn(observer: Observer, plan: Plan) -> None:
         observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
     for broken in plan.broken:
         observer(Warned("broken", str(broken)))
-
-
-def cache_folder(call: Call) -> Path:
-    """Return where venvkit keeps what can be made again, by the XDG rules (`~/.cache/venvkit`)."""
-    base = call.environ.get("XDG_CACHE_HOME", "")
-    if not base.startswith("/"):
-        home = call.environ.get("HOME") or str(Path.home())
-        base = f"{home}/Library/Caches" if sys.platform == "darwin" else f"{home}/.cache"
-    return Path(base, "venvkit")
+    for warning in plan.warnings:
+        observer(warning)
 
 
 def _child(call: Call, host: HostSnapshot, runner: Runner, tool: Tool) -> tuple[HostSnapshot, bool]:

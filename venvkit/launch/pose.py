@@ -12,8 +12,8 @@ from venvkit.base.digest import value_digest
 from venvkit.base.version import __version__
 from venvkit.errors import NoSolutionError
 from venvkit.plan.bounds import Bound
-from venvkit.plan.ground import ground_of
 from venvkit.plan.members import host_view
+from venvkit.plan.orphans import requirements_of
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.view import HostView
 from venvkit.spec.language.requires import parse_requires
@@ -60,14 +60,14 @@ def _recall_bounds(job: Job, host: HostView, environment: Mapping[str, str]) -> 
     """Keep what the host asks of itself beside its snapshot: to find it in a thousand distributions takes 100 ms."""
     if not host:
         return
-    ground = ground_of(host, environment, job.families)
+    required = requirements_of(host, environment, job.families)
     key = value_digest([__version__, job.host.fingerprint, environment, job.families])
     place = job.cache / "hosts" / f"{key[:32]}.bounds.json"
-    known = cachefile.load(place, tuple[Bound, ...]) if not ground.is_read else ()
+    known = cachefile.load(place, tuple[Bound, ...]) if not required.is_read else ()
     if known:
-        ground.recall(known)
-    elif not ground.is_read:
-        cachefile.store(place, ground.bounds)
+        required.recall(known)
+    elif not required.is_read:
+        cachefile.store(place, required.bounds)
 
 
 def _refuse_unprotected(protect: frozenset[str], roots: tuple[Root, ...]) -> None:

@@ -25,7 +25,7 @@ from venvkit.spec.model import ModelSpec
 from venvkit.store.disk.space import near_cache
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry
-from venvkit.tools.uv.client import failure, find_uv
+from venvkit.tools.uv.client import find_uv
 
 _ASIDE = "venvkit-spoilt.json"
 
@@ -60,7 +60,7 @@ def _clean_cache(layout: Layout, entry: Entry) -> None:
         uv, _ = near_cache(find_uv(Runner(), dict(os.environ)), layout)
         done = uv.run(["cache", "clean", *names])
         if done.status != 0:
-            raise failure(done)
+            raise uv.failure(done)
 
 
 def _calls(layout: Layout, entry: Entry) -> Iterator[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from venvkit.lint.subjects import Condition, Subject
 from venvkit.lint.versions import contradicts_itself
 from venvkit.lint.worlds import Worlds
 from venvkit.spec.language.nodes import DEVICE_NAMES, ENGINE_NAMES, All, Node
+from venvkit.spec.language.urls import quoted
 
 # What people get wrong about a variable, told where a comparison with it cannot hold.
 _HINTS = (
@@ -27,6 +28,8 @@ _HINTS = (
     (frozenset({"python_version", "python_full_version"}), "Python 3.8 is the oldest that a host can have"),
     (DEVICE_NAMES, "without a CUDA device every comparison with it is false"),
 )
+# Of a longer marker, no two parts are looked for that exclude each other.
+_MOST_PARTS = 50
 _PLAIN = "correct the marker, or remove what it belongs to"
 
 
@@ -45,25 +48,26 @@ def _idle(subject: Subject, condition: Condition, worlds: Worlds) -> Iterator[Fi
     marker, spot = condition.marker, subject.at(condition.place)
     if worlds.never(marker.root):
         culprit = _culprit(marker.root, worlds)
-        why = "" if culprit == marker.root else f", for `{culprit}` never holds"
-        yield finding("marker-false", spot, f"the marker `{marker}` is never true{why}", _hint(culprit))
+        why = "" if culprit == marker.root else f", for {quoted(str(culprit))} never holds"
+        yield finding("marker-false", spot, f"the marker {quoted(str(marker))} is never true{why}", _hint(culprit))
         return
     if worlds.always(marker.root):
-        what = f"the marker `{marker}` is always true"
+        what = f"the marker {quoted(str(marker))} is always true"
         yield finding("marker-true", spot, what, "remove the marker, or correct it")
         return
     line = condition.line
     engine = worlds.engines.find(line.name) if line is not None and line.kind == "engine" else None
     if engine is not None and worlds.never(marker.root, worlds.launch(engine.name)):
         head = placeholder(engine.name)
-        what = f"`{head}` stands for something only when {engine.name} is launched, where `{marker}` is never true"
+        never = f"where {quoted(str(marker))} is never true"
+        what = f"`{head}` stands for something only when {engine.name} is launched, {never}"
         remedy = f'write `{head} ; #engine# == "{engine.name}"`, or name the engine that is meant'
         yield finding("head-never-applies", spot, what, remedy)
 
 
 def _culprit(root: Node, worlds: Worlds) -> Node:
     """Return the smallest part of a condition that is enough to make it impossible."""
-    if not isinstance(root, All):
+    if not isinstance(root, All) or len(root.parts) > _MOST_PARTS:
         return root
     for count in (1, 2):
         for parts in itertools.combinations(root.parts, count):

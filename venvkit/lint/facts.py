@@ -65,7 +65,7 @@ def launches(named: Iterable[Launch]) -> list[Launch]:
     return [(None, frozenset()), (_OTHER, frozenset()), *named]
 
 
-def accelerators(compared: Sequence[Comparison]) -> list[Accelerator] | None:
+def accelerators(compared: Sequence[Comparison]) -> Iterator[Accelerator] | None:
     """Return what the accelerator can be; without a CUDA device there is neither a version nor an architecture."""
     about_version = [leaf for leaf in compared if leaf.name == "cuda_version"]
     # `===` compares the writing, and one version can be written in many ways; to be like a version of one part is no
@@ -79,7 +79,8 @@ def accelerators(compared: Sequence[Comparison]) -> list[Accelerator] | None:
     numbers = [arch_number(literal) or 0 for leaf in about_arch for literal in tokens(leaf.literal)]
     archs = {f"sm_{beside}" for number in numbers for beside in (number - 1, number, number + 1) if beside >= 0}
     with_cuda = itertools.product((True,), (False, True), (*versions, None), (*sorted(archs), None))
-    return [Accelerator(has_npu=npu) for npu in (False, True)] + [Accelerator(*one) for one in with_cuda]
+    without_cuda = (Accelerator(has_npu=npu) for npu in (False, True))
+    return itertools.chain(without_cuda, (Accelerator(*one) for one in with_cuda))
 
 
 def pythons(compared: Sequence[Comparison]) -> Iterator[tuple[Pair, ...]] | None:

@@ -24,6 +24,10 @@ _TELLING = ("engine", "model_format", "quantization")
 _TYPES = frozenset({"llm", "embedding", "rerank", "image", "audio", "video", "flexible", "world"})
 
 
+# Of one name, so many of the last lines are compared with the earlier ones.
+_MOST_LATER = 30
+
+
 class _Entry(Struct, frozen=True):
     """A requirement with its whole condition.
 
@@ -45,15 +49,14 @@ class _Entry(Struct, frozen=True):
 def void_lines(subject: Subject, worlds: Worlds) -> Iterator[Finding]:
     """Yield the lines that never take effect because of others: the later of one name counts."""
     entries = [entry for number, line in enumerate(subject.lines) for entry in _entries(number, line, worlds)]
+    named: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        named.setdefault(entry.name, []).append(entry)
     excluded = [parse_lever("excludes", text, place="") for text in subject.spec.levers.excludes]
-    for place, entry in enumerate(entries):
-        if not entry.own or worlds.never(entry.root):
+    for entry in entries:
+        if not entry.own or worlds.exhausted or worlds.never(entry.root):
             continue
-        later = [
-            one
-            for one in entries[place + 1 :]
-            if one.name == entry.name and one.number != entry.number and not _apart(entry, one, worlds)
-        ]
+        later = [one for one in named[entry.name][-_MOST_LATER:] if one.number > entry.number]
         spot = subject.line_spot(entry.number)
         if (other := _replacing(entry, later, worlds)) is not None:
             verb = "says the same" if other.text == entry.text else f"replaces it by `{other.text}`"
@@ -110,9 +113,11 @@ def _entries(number: int, line: Line, worlds: Worlds) -> Iterator[_Entry]:
 def _replacing(entry: _Entry, later: list[_Entry], worlds: Worlds) -> _Entry | None:
     """Return the entry that stands wherever an earlier one does; the last of them where it takes several."""
     for other in reversed(later):
-        if _covered(entry.root, [other.root], worlds):
+        if not _apart(entry, other, worlds) and _covered(entry.root, [other.root], worlds):
             return other
-    return later[-1] if len(later) > 1 and _covered(entry.root, [one.root for one in later], worlds) else None
+    together = [other for other in later if not _apart(entry, other, worlds)]
+    covered = len(together) > 1 and _covered(entry.root, [one.root for one in together], worlds)
+    return together[-1] if covered else None
 
 
 def _apart(one: _Entry, other: _Entry, worlds: Worlds) -> bool:

@@ -24,7 +24,7 @@ from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.language.requires import required_name
 from venvkit.spec.levers import Levers
 from venvkit.tools.requestfiles import RequestFiles
-from venvkit.tools.uv.client import Uv, failure
+from venvkit.tools.uv.client import Uv
 
 # Wheels for one version of Python alone are found under that one. The first has the most of them.
 _PYTHONS = ("3.12", "3.14", "3.13", "3.11", "3.10", "3.9", "3.8")
@@ -115,8 +115,7 @@ class Registry(Struct, frozen=True):
             VenvkitError: The sources cannot be asked.
         """
         while True:
-            there = tuple(url for url in sources.extra_index_urls if url not in self._lost)
-            reachable = replace(sources, extra_index_urls=there, optional_index_urls=())
+            reachable = replace(sources.without_indexes(self._lost), optional_index_urls=())
             with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
                 files = RequestFiles(Path(folder), reachable, levers)
                 lines = files.requirements(_apart(texts))
@@ -124,11 +123,11 @@ class Registry(Struct, frozen=True):
                 done, refusal = self.uv.ask(args, reachable)
             if done.status == 0:
                 return None
-            error = refusal or failure(done)
+            error = refusal or self.uv.failure(done)
             if isinstance(error, Unsolvable):
                 return error
             told = _plain("\n".join((error.message, *error.details)))
-            lost = [url for url in there if f"{_plain(url)}/" in told]
+            lost = [url for url in reachable.extra_index_urls if f"{_plain(url)}/" in told]
             if not lost:
                 raise error
             # One address may be the beginning of another: the longest is the one that was asked.

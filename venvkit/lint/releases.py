@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from typing import TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from venvkit.base.mask import mask
 from venvkit.base.process import Runner
@@ -24,6 +23,7 @@ from venvkit.lint.worlds import Worlds
 from venvkit.settings import Settings
 from venvkit.spec.configuration.pip import read_pip_config
 from venvkit.spec.configuration.sources import Sources
+from venvkit.spec.configuration.statements import Statement
 from venvkit.tools.uv.client import Uv, find_uv
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -73,7 +73,7 @@ class Releases(Struct, frozen=True):
             for further, several in _grouped(rest, lambda one: one.further):
                 answer = first
                 if further and not first.failed:
-                    more = replace(sources, extra_index_urls=(*sources.extra_index_urls, *further))
+                    more = sources.adding(Statement("extra-index", url, "engine") for url in further)
                     answer = registry.missing((one.text for one in several), more, levers)
                 for one in several:
                     if one.text in answer.missing:
@@ -123,5 +123,5 @@ def open_releases(settings: Settings, observer: Observer, cancel: threading.Even
         return NotAsked(error.message)
     host = find_host_python(None, settings.host_python)
     prefix = probe(host, runner, environ=environ).prefix
-    pip = read_pip_config(environ, prefix=prefix).sources(environ)
+    pip = read_pip_config(environ, prefix=prefix).sources
     return Releases(uv, pip, settings.exclude_newer, observer)

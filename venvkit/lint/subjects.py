@@ -21,11 +21,7 @@ from venvkit.spec.model import ModelSpec, parse_object
 
 _SUFFIXES = frozenset({".json", ".toml"})
 _BLOCK = "virtualenv"
-# How a gathered fault is written: its place, what is wrong, and the code where it has one of its own.
-_FAULT = re.compile(
-    r"(?:(?P<place>(?:model|virtualenv)[^:]*): )?(?P<what>.*?)(?: \((?P<code>[a-z]+(?:-[a-z]+)+)\))?", re.DOTALL
-)
-_FIELD = re.compile(rf"{_BLOCK}\.(?P<field>[^.\[]+)(?:\[(?P<index>\d+)\])?.*")
+_PACKAGE = re.compile(rf"{_BLOCK}\.packages\[(\d+)\]")
 
 
 class Condition(Struct, frozen=True):
@@ -130,45 +126,17 @@ def _objects(file: Path, engines: EngineTable, *, named: bool) -> Iterator[Subje
 
 def _object(table: Mapping[str, object], spot: Spot, engines: EngineTable) -> Iterator[Subject | Finding]:
     try:
-        spec = parse_object(table, origin=spot.document)
+        spec = parse_object(table, origin=spot.document, folder=str(Path(spot.file).absolute().parent))
         yield Subject(spot, table, spec, spec.lines())
     except SpecError as error:
-        for detail in error.details:
-            found = _FAULT.fullmatch(detail)
-            place, what, code = (found["place"], found["what"], found["code"]) if found else ("", detail, None)
-            field = _Field.of(table, place or "")
-            remedy = (field.remedy() if field else error.remedy) or "correct what is named"
-            fault = finding(code or error.code, Spot(spot.file, spot.index, place or ""), what, remedy)
-            text = field.value if field and field.name == "packages" else None
-            yield better_placeholder(fault, text, engines) if isinstance(text, str) else fault
+        for fault in error.faults:
+            spot, remedy = Spot(spot.file, spot.index, fault.where), fault.remedy or "correct what is named"
+            found = finding(fault.code, spot, fault.message, remedy)
+            package = _PACKAGE.fullmatch(fault.where)
+            yield better_placeholder(found, str(_packages(table)[int(package[1])]), engines) if package else found
 
 
-class _Field(Struct, frozen=True):
-    """A faulty field, or entry of one, and its value."""
-
-    name: str
-    value: object
-    entry: bool
-
-    @classmethod
-    def of(cls, table: Mapping[str, object], place: str) -> _Field | None:
-        found, block = _FIELD.fullmatch(place), table.get(_BLOCK)
-        if found is None or not isinstance(block, dict):
-            return None
-        value, index = block.get(found["field"]), found["index"]
-        if isinstance(value, list) and index is not None and int(index) < len(value):
-            return cls(found["field"], value[int(index)], entry=True)
-        return cls(found["field"], value, entry=False)
-
-    def remedy(self) -> str:
-        """Return what to do about this fault of several: what a spec is told that has this field alone."""
-        block = {"packages": [], self.name: [self.value] if self.entry else self.value}
-        return _told({"model_name": "m", _BLOCK: block})
-
-
-def _told(alone: Mapping[str, object]) -> str:
-    try:
-        parse_object(alone, origin="")
-    except SpecError as error:
-        return error.remedy
-    return ""
+def _packages(table: Mapping[str, object]) -> Sequence[object]:
+    block = table[_BLOCK]
+    packages = block["packages"] if isinstance(block, dict) else ()
+    return packages if isinstance(packages, list) else ()

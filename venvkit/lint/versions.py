@@ -19,6 +19,9 @@ _FORMS = (
     ".post0.dev0", ".post0", ".post999999",
 )  # fmt: skip
 
+# A longer specifier is left alone: trying all versions takes the cube of the number of bounds.
+_MOST_BOUNDS = 50
+
 Release = tuple[int, ...]
 
 
@@ -50,6 +53,8 @@ def contradicts_itself(specifier: str) -> bool:
         bounds = SpecifierSet(specifier)
         stated = [Version(bound.version.removesuffix(".*")) for bound in bounds]
     except ValueError:  # `===` takes any text, and a number can have too many digits
+        return False
+    if len(stated) > _MOST_BOUNDS:
         return False
     return bool(stated) and not any(bounds.contains(version, prereleases=True) for version in _candidates(stated))
 

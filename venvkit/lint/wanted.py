@@ -12,6 +12,7 @@ from venvkit.lint.findings import Spot
 from venvkit.lint.subjects import Subject
 from venvkit.lint.worlds import Worlds
 from venvkit.spec.configuration.sources import Sources, stated_sources, unique
+from venvkit.spec.configuration.statements import Statement, settled
 from venvkit.spec.language.nodes import Node
 from venvkit.spec.language.requirement import Line
 from venvkit.spec.language.requires import required_name
@@ -88,14 +89,16 @@ def wanted_releases(
 
 def _stated(subject: Subject, pip: Sources) -> Sources:
     spec = subject.spec
-    own = Sources(
+    own = Sources.said(
+        "spec",
         index_url=spec.index_url,
         extra_index_urls=spec.extra_index_urls,
         find_links=spec.find_links,
         trusted_hosts=spec.trusted_hosts,
     )
     found = stated_sources(Sources(), own, pip if spec.inherit_pip_config else None)
-    return replace(found, index_strategy=_STRATEGY)
+    strategy = Statement("index-strategy", _STRATEGY, "caller")
+    return replace(found, statements=settled((strategy, *found.statements)))
 
 
 def _always(field: str, entries: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -22,11 +23,12 @@ from venvkit.spec.engine_values import EngineTable
 from venvkit.spec.language.marker import Marker, MarkerContext
 from venvkit.spec.language.nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, Comparison, Flag, Node
 
-# Beyond this a marker is left alone: it takes seconds, and nobody writes it.
+# Markers beyond these bounds are left alone: they take seconds, and nobody writes them.
 _MOST_WORLDS = 5_000
+_MOST_COMPARISONS = 500
 # No literal is so long, and a version of so many digits cannot be read.
 _LONGEST = 1_000
-# So many evaluations of a comparison take about two seconds; after them the rest of a spec is left alone.
+# Evaluations of a comparison for one spec, about two seconds; a marker that would need more is left alone.
 _MOST_WORK = 60_000
 
 
@@ -81,10 +83,15 @@ class Worlds(Struct, frozen=True):
             None where it is not certain: the marker looks at something that can be anything.
         """
         if (root, launch) not in self._known:
-            if self._work[0] > _MOST_WORK:
+            if self.exhausted:
                 return None
             self._known[root, launch] = self._outcomes(root, launch)
         return self._known[root, launch]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the spec has had all the work that one gets; nothing new is certain any more."""
+        return self._work[0] > _MOST_WORK
 
     def never(self, root: Node | None, launch: Launch | None = None) -> bool:
         """Tell whether a condition certainly never holds."""
@@ -96,19 +103,25 @@ class Worlds(Struct, frozen=True):
 
     def _outcomes(self, root: Node, launch: Launch | None) -> frozenset[bool] | None:
         leaves = tuple(root.walk())
-        if any(isinstance(leaf, Comparison) and len(leaf.literal) > _LONGEST for leaf in leaves):
+        if len(leaves) > _MOST_COMPARISONS or any(
+            isinstance(leaf, Comparison) and len(leaf.literal) > _LONGEST for leaf in leaves
+        ):
             return None
         groups: list[list[Step]] = []
         for names, found in self._groups(leaves, launch):
             if found is None:
                 return None
             about = [leaf for leaf in leaves if leaf.name in names]
+            if len(found) * len(about) > _MOST_WORK:
+                return None
             self._work[0] += len(found) * len(about)
             groups.append(_told_apart(about, found))
         if math.prod(map(len, groups)) > _MOST_WORLDS:
             return None
         said: set[bool] = set()
         for steps in itertools.product(*groups):
+            if self.exhausted:
+                return None
             self._work[0] += len(leaves)
             said.add(Marker(root).evaluate(_after(steps).context()))
             if len(said) == 2:
@@ -133,15 +146,23 @@ class Worlds(Struct, frozen=True):
             yield ENGINE_NAMES, [_launched(one) for one in launches]
         if names & (devices := DEVICE_NAMES | FLAG_NAMES):
             found = facts.accelerators(about(devices))
-            yield devices, None if found is None else [_with_accelerator(one) for one in found]
+            yield devices, None if found is None else _steps(_with_accelerator, found)
         for group, possible in facts.ENVIRONMENT_GROUPS:
             if names & group:
                 pairs = possible(about(group))
-                yield group, None if pairs is None else [_in_environment(one) for one in pairs]
+                yield group, None if pairs is None else _steps(_in_environment, pairs)
         for name in sorted(name for name in names - ENGINE_NAMES if name.startswith("#")):
             values = facts.values(about(frozenset({name})))
-            steps = None if values is None else [_with_variable((name.strip("#"), one)) for one in values]
+            steps = None if values is None else _steps(_with_variable, ((name.strip("#"), one) for one in values))
             yield frozenset({name}), steps
+
+
+_T = TypeVar("_T")
+
+
+def _steps(make: Callable[[_T], Step], values: Iterable[_T]) -> list[Step]:
+    """Return a step for each value; of more than can be tried, one more than that."""
+    return [make(value) for value in itertools.islice(values, _MOST_WORK + 1)]
 
 
 def _after(steps: Iterable[Step]) -> World:

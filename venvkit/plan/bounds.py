@@ -28,7 +28,7 @@ class Bound(Struct, frozen=True):
         owner: The distribution whose requirement it is; `label` is its `name==version`.
         requirement: As its metadata writes it, or as a rule on binary interfaces says.
         target: The name that it bounds, to `specifier`.
-        hidden: No metadata shows it: keeping the owner's version does not keep it whole.
+        binary: It is a rule on binary interfaces, which no metadata shows: the owner's version does not imply it.
     """
 
     owner: NormalizedName
@@ -36,16 +36,16 @@ class Bound(Struct, frozen=True):
     requirement: str
     target: NormalizedName
     specifier: str
-    hidden: bool = False
+    binary: bool = False
 
     @classmethod
-    def of(cls, violation: Violation, *, hidden: bool) -> Bound:
+    def of(cls, violation: Violation, *, binary: bool) -> Bound:
         """Return the bound that keeps a violation from happening."""
         parsed = parse_requires(violation.requirement)
         assert parsed is not None
         owner = canonicalize_name(violation.distribution.partition("==")[0])
         target = canonicalize_name(parsed.name)
-        return cls(owner, violation.distribution, violation.requirement, target, str(parsed.specifier), hidden)
+        return cls(owner, violation.distribution, violation.requirement, target, str(parsed.specifier), binary)
 
     def __str__(self) -> str:
         return f"{self.label} requires {self.requirement}"

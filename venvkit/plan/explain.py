@@ -8,9 +8,10 @@ from typing import Literal
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.plan.closure import host_extras
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Installed, Plan
-from venvkit.plan.view import Member, host_extras, overlay
+from venvkit.plan.view import Member, overlay
 from venvkit.spec.language.requires import active_requires, parse_requires, required_name, satisfied
 
 Status = Literal["installed", "inherited", "visible", "excluded", "absent"]

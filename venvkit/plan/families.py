@@ -91,7 +91,7 @@ def _crossed(name: NormalizedName, host: View, view: View, environment: Mapping[
 
 
 def _compiled_against(name: NormalizedName, view: View, environment: Mapping[str, str]) -> Iterator[Member]:
-    for member in view.values():
+    for member in sorted(view.values(), key=lambda member: member.name):
         if not (member.inherited and member.compiled):
             continue
         lines = tuple(line for line in member.requires or () if required_name(line) == name)

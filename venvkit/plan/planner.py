@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from venvkit.errors import NoSolutionError
 from venvkit.plan.bounds import Bound
+from venvkit.plan.closure import Walk, closure
+from venvkit.plan.orphans import orphans
 from venvkit.plan.problem import Problem
 from venvkit.plan.resolver import Resolver
 from venvkit.plan.search import Answer, Search
@@ -24,7 +27,8 @@ from venvkit.plan.values import (
     Shadow,
     Violation,
 )
-from venvkit.plan.view import Member, Walk, closure, overlay
+from venvkit.plan.view import Member, View, overlay
+from venvkit.spec.language.requires import parse_requires, satisfied
 
 
 def make_plan(problem: Problem, resolver: Resolver) -> Plan:
@@ -43,16 +47,43 @@ def make_plan(problem: Problem, resolver: Resolver) -> Plan:
     better = search.without_builds(built)
     if better is not None:
         answer, described = better, resolver.describe(better.pins) if better.pins else {}
-    walk = closure(_view(problem, answer, described), search.roots(), search.rules)
+    answer, described = _with_host_extras(search, resolver, _described(search, answer, described), described)
+    walk = closure(answer.view, search.claims(), search.rules)
     _refuse_protected(search, answer, walk)
     return _plan(search, answer, described, walk)
 
 
-def _view(
-    problem: Problem, answer: Answer, described: Mapping[NormalizedName, Description]
-) -> dict[NormalizedName, Member]:
+def _described(search: Search, answer: Answer, described: Mapping[NormalizedName, Description]) -> Answer:
+    """Return an answer whose view knows what each pin requires, with all that it breaks on the host."""
+    host = search.problem.host
     members = (Member(pin.name, pin.version, described[pin.name].requires, inherited=False) for pin in answer.pins)
-    return overlay(problem.host, members)
+    view = overlay(host, members)
+    found = orphans(search.required, view, search.rules)
+    return replace(answer, view=view, orphans=tuple(dict.fromkeys((*answer.orphans, *found))))
+
+
+def _with_host_extras(
+    search: Search, resolver: Resolver, answer: Answer, described: Mapping[NormalizedName, Description]
+) -> tuple[Answer, Mapping[NormalizedName, Description]]:
+    """Ask once more where the extras that the host asks of a shadowed distribution lack something.
+
+    Only the description of a pin tells what its extras require.
+    """
+    chosen = {pin.name for pin in answer.pins}
+    broken = {Bound.of(item, binary=False).owner for item in answer.orphans}
+    lacking = frozenset(broken & chosen & search.required.extras.keys())
+    if not lacking or search.problem.orphans == "report":
+        return answer, described
+    before = search.decisions
+    found = search.with_extras(lacking)
+    if found is None:
+        return answer, described
+    told = resolver.describe(found.pins)
+    better = _described(search, found, told)
+    if set(better.orphans) <= set(answer.orphans):
+        return better, told
+    search.decisions = before
+    return answer, described
 
 
 def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
@@ -67,18 +98,18 @@ def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
         for name in guarded
         if answer.view[name] is not problem.host[name]
     ]
-    bounds = {item: Bound.of(item, hidden=False) for item in (*replaced, *answer.orphans)}
+    bounds = {item: Bound.of(item, binary=False) for item in (*replaced, *answer.orphans)}
     hurt = {item: bound for item, bound in bounds.items() if bound.owner in reach}
     if not hurt:
         return
-    given_up = {(bound.label, bound.requirement): reason for bound, reason in search.decisions.given_up.items()}
+    reasons = {(bound.label, bound.requirement): item.reason for bound, item in search.decisions.reported.items()}
     details = []
     for item, bound in hurt.items():
         asked = walk.reasons.get(bound.target, (f"the resolver chose {bound.target}=={item.found}",))
         details.append(f"the model: {' > '.join(asked)} (gives {bound.target} {item.found})")
         chain = (*reach[bound.owner], f"{item.distribution} requires {item.requirement}")
         details.append(f"the host: {' > '.join(chain)}")
-        if reason := given_up.get((item.distribution, item.requirement)):
+        if reason := reasons.get((item.distribution, item.requirement)):
             details.append("the resolver on both together:")
             details += [f"  {line.strip()}" for line in reason.splitlines()]
     names = ", ".join(sorted({f"{bound.owner} and {bound.target}" for bound in hurt.values()}))
@@ -94,7 +125,11 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
     host, decisions, view = search.problem.host, search.decisions, answer.view
     chosen = {pin.name for pin in answer.pins}
     opaque = ", ".join(str(pin) for pin in answer.pins if described[pin.name].requires is None)
-    unread = (f"required by {opaque or 'the resolution'}, whose metadata cannot be read before the build",)
+    unread = (
+        f"required by {opaque}, whose metadata cannot be read before the build"
+        if opaque
+        else "chosen by the resolver: no requirement that was read asks for it",
+    )
     return Plan(
         install=tuple(
             Installed(pin.name, pin.version, pin.url, walk.reasons.get(pin.name, unread), described[pin.name])
@@ -108,33 +143,43 @@ def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Des
         shadow=tuple(Shadow(pin.name, host[pin.name].version, pin.version) for pin in answer.pins if pin.name in host),
         held=_held(search, answer, chosen),
         repaired=tuple(
-            Repaired(name, host[name].version, view[name].version, str(bounds[0]))
-            for name, bounds in sorted(decisions.mended.items())
+            Repaired(name, host[name].version, view[name].version, str(_collided(bounds, view)))
+            for name, bounds in sorted(decisions.repairs.items())
             if name in chosen
         ),
         broken=tuple(dict.fromkeys((*walk.violations, *answer.orphans))),
         relaxed=tuple(
             Relaxed(root.line, host[root.name].version, view[root.name].version)
-            for root in sorted(search.problem.roots, key=lambda root: root.name)
-            if root.wish and root.name in decisions.relaxed and root.name in chosen and root.name in host
+            for root in search.problem.roots
+            if root.wish and root.name in decisions.wishes and root.name in chosen and root.name in host
         ),
         absent=tuple(
-            Absent(root.line, reason)
-            for root, reason in sorted(decisions.absent.items(), key=lambda entry: entry[0].name)
+            Absent(root.line, decisions.absent[root].reason)
+            for root in search.problem.roots
+            if root in decisions.absent
         ),
-        resolves=decisions.resolves,
+        resolves=search.resolves,
     )
 
 
 def _held(search: Search, answer: Answer, chosen: set[NormalizedName]) -> tuple[Held, ...]:
-    """The bounds that had a say: an upper limit on something that the plan puts in front of the host's copy."""
+    """Return the bounds that decided something: upper limits on names that the plan installs."""
     if not chosen:
         return ()
     broken = {(item.distribution, item.requirement) for item in answer.orphans}
-    kept = (bound for bounds in search.decisions.mended.values() for bound in bounds)
+    kept = (bound for bounds in search.decisions.repairs.values() for bound in bounds)
     told = {bound for bound in itertools.chain(search.decisions.bounds, kept) if bound.target in chosen}
     return tuple(
         Held(bound.label, bound.requirement)
         for bound in sorted(told, key=lambda bound: (bound.label, bound.requirement))
         if bound.owner not in chosen and bound.limits and (bound.label, bound.requirement) not in broken
     )
+
+
+def _collided(bounds: Sequence[Bound], view: View) -> Bound:
+    """Return the first bound of a repaired distribution that its host copy would break, else the first."""
+    for bound in bounds:
+        member, parsed = view.get(bound.target), parse_requires(bound.requirement)
+        if member is None or (parsed is not None and not satisfied(parsed, member.version)):
+            return bound
+    return bounds[0]

@@ -29,14 +29,17 @@ class Root(Struct, frozen=True):
     optional: bool = False
 
     @property
-    def relaxed(self) -> str:
-        """The line without its pin."""
-        return str(self.name)
+    def released(self) -> str:
+        """The line of a wish without its pin; its extras stay."""
+        head, bracket, rest = self.line.partition("[")
+        return f"{self.name}[{rest.partition(']')[0]}]" if bracket and head.strip() else str(self.name)
 
     @property
     def claim(self) -> str:
         """What must hold in the view: a bare address says nothing that could be compared."""
-        return str(self.name) if self.bare or self.wish else self.line
+        if self.bare:
+            return str(self.name)
+        return self.released if self.wish else self.line
 
 
 class Problem(Struct, frozen=True):

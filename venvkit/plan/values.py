@@ -5,6 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
+from venvkit.events import Warned
+
 
 class Pin(Struct, frozen=True):
     """One distribution that a resolution installs: an exact version, or a direct reference.
@@ -131,7 +133,7 @@ class Absent(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """The decision. `resolves` counts the questions that it took."""
+    """The decision. `warnings` are those of the tool about what it chose; `resolves` counts the questions."""
 
     install: tuple[Installed, ...]
     inherit: tuple[Inherited, ...]
@@ -141,6 +143,7 @@ class Plan(Struct, frozen=True):
     broken: tuple[Violation, ...] = ()
     relaxed: tuple[Relaxed, ...] = ()
     absent: tuple[Absent, ...] = ()
+    warnings: tuple[Warned, ...] = ()
     resolves: int = 1
 
     @property

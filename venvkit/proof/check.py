@@ -14,10 +14,11 @@ from venvkit.formats.receipt import Receipt
 from venvkit.host.contents import files
 from venvkit.host.distribution import Distribution, scan
 from venvkit.host.snapshot import HostSnapshot
+from venvkit.plan.closure import closure
 from venvkit.plan.families import NO_FAMILIES
-from venvkit.plan.ground import ground_of, orphans
 from venvkit.plan.members import members
-from venvkit.plan.view import Rules, closure, overlay
+from venvkit.plan.orphans import orphans, requirements_of
+from venvkit.plan.view import Rules, overlay
 from venvkit.proof.integrity import fault
 
 
@@ -56,7 +57,7 @@ def _violations(receipt: Receipt, host: HostSnapshot | None) -> Iterator[Finding
     view = overlay(behind, members(installed, inherited=False).values())
     rules = Rules.of(environment, receipt.overrides, receipt.excludes)
     walk = closure(view, [*receipt.roots, *receipt.repaired_roots], rules)
-    for item in (*walk.violations, *orphans(ground_of(behind, environment, NO_FAMILIES), view, rules)):
+    for item in (*walk.violations, *orphans(requirements_of(behind, environment, NO_FAMILIES), view, rules)):
         if item not in receipt.plan.broken:
             yield Finding("violation", str(item))
 

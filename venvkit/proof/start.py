@@ -1,30 +1,33 @@
-"""The last proof, on the real thing: what was installed is what was planned, holds, and is what the child imports."""
+"""The start proof: the environment's interpreter starts, sees the host behind it, and finds what was installed."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import tempfile
+import threading
+import time
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import IO
 
-from venvkit.base.background import Beside
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
 from venvkit.base.process import Runner
-from venvkit.errors import ProofError
-from venvkit.formats.pointer import POINTER
+from venvkit.errors import MachineError, ProofError
+from venvkit.formats.pointer import HOOK, POINTER
 from venvkit.host.contents import import_names
-from venvkit.host.distribution import Distribution, scan
-from venvkit.plan.ground import ground_of, orphans
-from venvkit.plan.members import members
-from venvkit.plan.problem import Problem
-from venvkit.plan.values import Plan, Violation
-from venvkit.plan.view import Rules, View, closure, overlay
+from venvkit.host.distribution import Distribution
 
-# Finds without importing: for each name, where a top-level module would come from.
-_FIND = """\
-import importlib, importlib.util, json, sys
+# Waits for the names on standard input, finds them without an import, and answers on a descriptor of its own: a package
+# may print when an interpreter ends. `os._exit` leaves out what packages do then.
+_ANSWER = f"""\
+import importlib, importlib.util, json, os, sys
 names = json.loads(sys.stdin.read() or "[]")
 importlib.invalidate_caches()
-found = {}
+found = {{}}
 for name in names:
     try:
         spec = importlib.util.find_spec(name)
@@ -32,98 +35,98 @@ for name in names:
         spec = None
     places = list(spec.submodule_search_locations or []) if spec else []
     found[name] = (spec.origin if spec and spec.has_location else None) or (places[0] if places else None)
-sys.stdout.write("\\n" + json.dumps(found))
-"""
-# `module` or `module:attribute`.
-_IMPORT = """\
-import functools, importlib, sys
-module, _, attribute = sys.argv[1].partition(":")
-found = importlib.import_module(module)
-functools.reduce(getattr, attribute.split("."), found) if attribute else None
+hook = sys.modules.get({HOOK!r})
+answer = {{
+    "hook": getattr(hook, "__file__", None), "leased": getattr(hook, "lease", None) is not None,
+    "origins": found,
+}}
+with os.fdopen(int(sys.argv[1]), "w") as out:
+    json.dump(answer, out)
+os._exit(0)
 """
 # With `-c` the working directory is on sys.path: what lies there is no part of the environment.
 _NEUTRAL_CWD = "/"
 # Modules that the start of an interpreter imports, where there are any.
 _STARTUP = frozenset(f"{name}{end}" for name in ("sitecustomize", "usercustomize") for end in ("", ".py", ".pyc"))
-# An interpreter that was started ahead waits for the whole install.
-_PATIENCE_S = 600.0
+_POLL_S = 0.05
 
 
-def prove_view(installed: View, problem: Problem, roots: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
-    """Return every requirement that does not hold with `installed` in front of the problem's host."""
-    rules = Rules.of(problem.environment, problem.overrides, problem.excludes)
-    view = overlay(problem.host, installed.values())
-    return (
-        *closure(view, roots, rules).violations,
-        *orphans(ground_of(problem.host, problem.environment, problem.families), view, rules),
-    )
+class Started(Struct, frozen=True):
+    """What a started interpreter says.
 
-
-def prove_installed(
-    site_packages: Path, plan: Plan, problem: Problem, roots: Iterable[tuple[str, str]]
-) -> tuple[Distribution, ...]:
-    """Check what an installer left against the plan, by its real metadata.
-
-    Raises:
-        ProofError: Something is missing or of another version (`install-differs`), or a requirement does not hold
-            that the plan did not report (`proof-failed`).
+    Args:
+        hook: The file of the start-up hook that ran; None when none did.
+        leased: The hook holds the environment's lease.
+        origins: For each name that was asked for, the file or folder that an import would take; None for nothing.
     """
-    installed, _ = scan([str(site_packages)])
-    found = {str(item.name): item.version for item in installed}
-    wanted = {str(item.name): item.version or found.get(item.name, "") for item in plan.install}
-    if found != wanted:
-        odd = sorted(set(found.items()) ^ set(wanted.items()))
-        raise ProofError(
-            "what was installed is not what was planned",
-            code="install-differs",
-            where=str(site_packages),
-            details=tuple(f"{name}=={version}" for name, version in odd),
-        )
-    now = prove_view(members(installed, inherited=False), problem, roots)
-    fresh = [item for item in now if item not in plan.broken]
-    if fresh:
-        raise ProofError(
-            "the environment is not consistent, though its plan was",
-            where=str(site_packages),
-            details=tuple(map(str, fresh)),
-            remedy="the metadata of an installed distribution differs from what its source announced",
-        )
-    return installed
+
+    hook: str | None
+    leased: bool
+    origins: dict[str, str | None]
 
 
-class Finder:
-    """The environment's interpreter, which tells where it finds modules.
+class Starter:
+    """The environment's interpreter, started to answer once.
 
-    It is started while the distributions are still put in place, since that takes as long as all of its answer: what it
+    It is started while the distributions are still put in place, since its start takes as long as its answer: what it
     sees is settled at its start, but for what `starts_otherwise` looks for.
     """
 
     def __init__(self, python: Path, runner: Runner) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._runner = runner
+        self._stop = threading.Event()
+        self._answer: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - `close` ends it
         self._read, self._write = os.pipe()
-        argv, patience = [str(python), "-c", _FIND], runner.timeout + _PATIENCE_S
-        self._running = Beside(lambda: runner.run(argv, cwd=_NEUTRAL_CWD, stdin=self._read, timeout=patience))
+        self._pool = ThreadPoolExecutor(1)
+        argv = [str(python), "-c", _ANSWER, str(self._answer.fileno())]
+        # `answer` and `close` end it: an install that runs beside it may take as long as it likes.
+        alone = replace(runner, cancel=self._stop, timeout=float("inf"))
+        self._running = self._pool.submit(
+            alone.run, argv, cwd=_NEUTRAL_CWD, stdin=self._read, keep_fds=(self._answer.fileno(),)
+        )
 
     def ask(self, names: Iterable[str]) -> None:
-        """Tell it what to look for."""
+        """Tell it the top-level names to look for, and let it answer."""
         os.write(self._write, json.dumps(sorted(names)).encode())
         self._hang_up()
 
-    def origins(self) -> Mapping[str, str | None]:
-        """Return where each name would come from; None for what has no place.
+    def answer(self) -> Started:
+        """Return the answer, at the latest after the runner's time limit.
 
         Raises:
-            ProofError: It does not start (`child-broken`).
+            ProofError: The interpreter does not start, or ends without an answer (`child-broken`).
+            MachineError: It does not answer in time (`timeout`).
+            CancelledError: The caller's cancel event is set.
         """
+        deadline = time.monotonic() + self._runner.timeout
+        while not self._running.done():
+            self._runner.check_cancel()
+            if time.monotonic() > deadline:
+                raise MachineError(
+                    f"the environment's interpreter did not answer within {self._runner.timeout:.0f} s of its start",
+                    code="timeout",
+                    remedy="a start-up file (.pth, sitecustomize) of an installed package may hang; exclude it",
+                )
+            time.sleep(_POLL_S / 5)
         done = self._running.result()
-        if done.status != 0:
-            raise ProofError("the environment's interpreter does not start", code="child-broken", details=done.tail())
-        found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        self._answer.seek(0)
+        try:
+            return msgspec.json.decode(self._answer.read(), type=Started)
+        except msgspec.MsgspecError as error:
+            raise ProofError(
+                "the environment's interpreter does not start",
+                code="child-broken",
+                details=done.tail() or (f"it ended with status {done.status} and without an answer",),
+            ) from error
 
     def close(self) -> None:
         """End it, asked or not."""
         self._hang_up()
-        self._running.wait()
+        self._stop.set()
+        self._pool.shutdown()
+        self._answer.close()
         if self._read >= 0:
             os.close(self._read)
             self._read = -1
@@ -140,42 +143,55 @@ def starts_otherwise(site_packages: Path) -> bool:
     return any(name.endswith(".pth") and name != POINTER for name in names) or bool(names & _STARTUP)
 
 
-def expected_names(installed: Iterable[Distribution], shadowed: Iterable[str]) -> dict[str, Distribution]:
-    """Return the top-level names that the child must find in the distributions that shadow the host's."""
-    hidden = set(shadowed)
-    return {name: item for item in installed if item.name in hidden for name in import_names(item)}
+def expected_names(installed: Iterable[Distribution]) -> dict[str, Distribution]:
+    """Return the top-level names of installed distributions, each with the one that must bring it."""
+    return {name: item for item in installed for name in import_names(item)}
 
 
-def verify_origins(owners: Mapping[str, Distribution], origins: Mapping[str, str | None], prefix: str) -> None:
-    """Hold where the child finds modules against whose they are.
+def verify_start(
+    started: Started,
+    owners: Mapping[str, Distribution],
+    *,
+    site_packages: Path,
+    prefix: Path,
+    shadowed: Collection[str],
+) -> None:
+    """Compare what a started interpreter says with what the plan says.
+
+    Args:
+        owners: The names that must come from the environment, see `expected_names`.
+        prefix: The environment's folder.
+        shadowed: Names of installed distributions that replace a host distribution.
 
     Raises:
-        ProofError: The child would import another copy (`shadow-hidden`).
+        ProofError: The hook did not run (`hook-missing`), or the child would import another copy (`shadow-hidden`).
     """
-    for name, origin in origins.items():
-        owner = owners[name]
-        if owner.editable or origin is None or origin.startswith(f"{prefix}/"):
-            continue
+    if started.hook is None or Path(started.hook).parent != site_packages:
         raise ProofError(
-            f"the child would import {name} from the host, not {owner.name}=={owner.version}",
-            code="shadow-hidden",
-            where=origin,
-            remedy="a host start-up file puts a finder in front of sys.path; remove it, or exclude the package",
+            "the environment's start-up hook does not run",
+            code="hook-missing",
+            where=started.hook or str(site_packages),
+            remedy="an installed package replaces venvkit's start-up files; exclude it, or report it to its authors",
         )
-
-
-def verify_imports(python: Path, imports: Iterable[str], runner: Runner) -> None:
-    """Try the imports that the request wants tried.
-
-    Raises:
-        ProofError: One fails (`import-failed`).
-    """
-    for module in imports:
-        done = runner.run([str(python), "-c", _IMPORT, module], cwd=_NEUTRAL_CWD)
-        if done.status != 0:
+    elsewhere = {
+        name: origin
+        for name, origin in started.origins.items()
+        if origin is not None and not owners[name].editable and not origin.startswith(f"{prefix}/")
+    }
+    for name, origin in elsewhere.items():
+        owner = owners[name]
+        # Many wheels carry a stray `tests` or `docs`: one that the host has too is told as a conflict over files.
+        if owner.name in shadowed or _is_main(name, owner, owners, elsewhere):
             raise ProofError(
-                f"import {module} fails in the environment",
-                code="import-failed",
-                details=done.tail(),
-                remedy="its last line says why; pin a version that imports, or take the module out of `verify`",
+                f"the child would import {name} from {origin}, not from {owner.name}=={owner.version}",
+                code="shadow-hidden",
+                where=origin,
+                remedy="a host start-up file puts a finder or a folder in front; remove it, or exclude the package",
             )
+
+
+def _is_main(name: str, owner: Distribution, owners: Mapping[str, Distribution], elsewhere: Collection[str]) -> bool:
+    """Tell whether a distribution cannot be used without a name: it bears it, or all of its names are elsewhere."""
+    if name.lower().replace("_", "-") == owner.name:
+        return True
+    return all(other in elsewhere for other, item in owners.items() if item is owner)

@@ -86,7 +86,7 @@ def _document(path: str, faults: Faults) -> Reader:
 
 def _raise_all(gathered: list[tuple[str, Faults]]) -> None:
     """Raise one error for the faults of all files; where several are faulty, each line names its file."""
-    faulty = [(path, faults) for path, faults in gathered if faults.lines]
+    faulty = [(path, faults) for path, faults in gathered if faults.found]
     if not faulty:
         return
     together = Faults()

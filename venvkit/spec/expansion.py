@@ -62,7 +62,7 @@ class Expansion:
         for rule in self._engines.rules:
             if rule.concerns(model, engine, present) and self._holds(rule):
                 added.extend(self.lines(rule.packages, f"rule {rule.name} packages"))
-                levers = levers.merged(rule.levers)
+                levers = levers.merged(rule.levers.applied(self.context))
         return tuple(added), levers
 
     def host_urls(self, requirements: Iterable[Requirement]) -> tuple[tuple[str, str], ...]:
@@ -120,5 +120,27 @@ class Expansion:
 
 
 def merged(*groups: Iterable[Requirement]) -> dict[NormalizedName, Requirement]:
-    """Return the requirements by name, a later one in the place of an earlier one."""
-    return {requirement.name: requirement for group in groups for requirement in group}
+    """Return the requirements by name: lines of one layer are joined, a later layer's line replaces an earlier one.
+
+    A layer is where lines come from: the spec, an engine, a rule, the caller. Extras always unite.
+    """
+    found: dict[NormalizedName, Requirement] = {}
+    for requirement in (requirement for group in groups for requirement in group):
+        earlier = found.get(requirement.name)
+        found[requirement.name] = _united(earlier, requirement) if earlier is not None else requirement
+    return found
+
+
+def _united(earlier: Requirement, later: Requirement) -> Requirement:
+    one = later
+    if _layer(earlier) == _layer(later):
+        if earlier.url is None and later.url is None and earlier.wish == later.wish:
+            parts = dict.fromkeys(part for part in (earlier.specifier, later.specifier) if part)
+            one = replace(later, specifier=",".join(parts))
+        elif later.url is None and (earlier.url is not None or later.wish):
+            one = earlier  # an address, or a line with a bound, says more than a wish
+    return replace(one, extras=tuple(sorted({*earlier.extras, *later.extras})))
+
+
+def _layer(requirement: Requirement) -> str:
+    return requirement.origin.partition("[")[0]

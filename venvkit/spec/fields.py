@@ -17,15 +17,23 @@ _KINDS = {dict: "a table", list: "a list", str: "a string", bool: "true or false
 
 
 class Faults(Struct):
-    """The faults found so far in one document, one line each, and what to do about the first."""
+    """The faults found so far in one document, each with its place."""
 
-    lines: list[str] = field(default_factory=list)
-    remedy: str = ""
+    found: list[SpecError] = field(default_factory=list)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The faults as text, one line each."""
+        return tuple(map(_line, self.found))
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the first fault for which that is known."""
+        return next((fault.remedy for fault in self.found if fault.remedy), "")
 
     def add(self, place: str, message: str, *, remedy: str = "") -> None:
         """Note a fault at `place`."""
-        self.lines.append(f"{place}: {message}" if place else message)
-        self.remedy = self.remedy or remedy
+        self.found.append(SpecError(message, where=place, remedy=remedy))
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -33,18 +41,20 @@ class Faults(Struct):
         try:
             yield
         except SpecError as error:
-            self.add(error.where, f"{error.message} ({error.code})", remedy=error.remedy)
+            self.found.append(error)
 
     def raise_all(self, message: str, *, code: str, where: str) -> None:
-        """Raise one SpecError that lists every fault, if there is any."""
-        if self.lines:
-            raise SpecError(
-                message,
-                code=code,
-                where=where,
-                remedy=self.remedy or "correct what is named",
-                details=tuple(self.lines),
-            )
+        """Raise one SpecError that holds every fault, if there is any."""
+        if self.found:
+            remedy = self.remedy or "correct what is named"
+            error = SpecError(message, code=code, where=where, remedy=remedy, details=self.lines)
+            error.faults = tuple(self.found)
+            raise error
+
+
+def _line(fault: SpecError) -> str:
+    code = "" if fault.code == SpecError.default_code else f" ({fault.code})"
+    return f"{fault.where}: {fault.message}{code}" if fault.where else f"{fault.message}{code}"
 
 
 class Reader(Struct, frozen=True):
@@ -158,10 +168,10 @@ class Reader(Struct, frozen=True):
         return tuple(sorted(found))
 
     def _passes(self, check: Callable[[str, str], object], value: str, place: str) -> bool:
-        before = len(self.faults.lines)
+        before = len(self.faults.found)
         with self.faults.noting():
             check(value, place)
-        return len(self.faults.lines) == before
+        return len(self.faults.found) == before
 
 
 def kind_of(value: object) -> str:

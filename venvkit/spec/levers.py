@@ -13,6 +13,7 @@ from venvkit.errors import SpecError
 from venvkit.settings.kinds import MOMENT
 from venvkit.spec.language.marker import Marker, MarkerContext, parse_marker
 from venvkit.spec.language.requirement import parse_line
+from venvkit.spec.language.requires import required_name
 from venvkit.spec.language.urls import check_index_url, quoted
 from venvkit.spec.options import LEVERS
 
@@ -53,6 +54,10 @@ class Levers(Struct, frozen=True):
     def merged(self, other: Levers) -> Levers:
         """Return these levers with those of `other` added; its scalars and its sources by name win."""
         values: dict[str, Any] = {name: _joined(getattr(self, name), getattr(other, name)) for name in LIST_FIELDS}
+        # Two overrides of one name contradict each other: the later speaker's replaces the earlier one.
+        named = set(map(required_name, other.overrides))
+        earlier = tuple(line for line in self.overrides if required_name(line) not in named)
+        values["overrides"] = _joined(earlier, other.overrides)
         values |= {name: getattr(other, name) or getattr(self, name) for name in SCALAR_FIELDS}
         return Levers(**values, sources=_by_name(self.sources, other.sources))
 

@@ -11,8 +11,8 @@ from msgspec import Struct
 from venvkit.base.documents import decode, format_of, read_document
 from venvkit.errors import SpecError
 from venvkit.spec.fields import Faults, Reader, Table, kind_of
-from venvkit.spec.language.requirement import Line, parse_line
-from venvkit.spec.language.urls import check_find_links, check_host, check_index_url, has_control, quoted
+from venvkit.spec.language.requirement import Line, parse_line, with_absolute_path
+from venvkit.spec.language.urls import absolute_path, check_find_links, check_host, check_index_url, has_control, quoted
 from venvkit.spec.levers import Levers
 from venvkit.spec.options import BLOCK, BY_NAME
 
@@ -128,10 +128,12 @@ def load_specs(path: str | PathLike[str]) -> tuple[ModelSpec, ...]:
     """
     file = Path(path)
     text = read_document(file, code="spec-not-found")
-    return parse_specs(text, origin=str(path), format=format_of(file))
+    return parse_specs(text, origin=str(path), format=format_of(file), folder=str(file.absolute().parent))
 
 
-def parse_specs(text: bytes, *, origin: str, format: Literal["json", "toml"]) -> tuple[ModelSpec, ...]:
+def parse_specs(
+    text: bytes, *, origin: str, format: Literal["json", "toml"], folder: str | None = None
+) -> tuple[ModelSpec, ...]:
     """Return the specs in `text`: one object, or a list of them (in TOML: `[[model]]`).
 
     Objects without a `virtualenv` block are passed over, unless none has one.
@@ -140,43 +142,45 @@ def parse_specs(text: bytes, *, origin: str, format: Literal["json", "toml"]) ->
         text: The document.
         origin: Where it comes from, for messages and for `ModelSpec.origin`.
         format: How it is written.
+        folder: What the relative paths of its requirements and find_links are relative to: the folder of the file.
 
     Raises:
         SpecError: `spec-malformed` with line and column, or `spec-invalid` with all faults as details.
     """
     faults = Faults()
     readers = _objects(decode(text, origin=origin, format=format), format, faults)
-    return _checked(readers, faults, origin)
+    return _checked(readers, faults, origin, folder=folder)
 
 
-def parse_object(table: Table, *, origin: str, type: str | None = None) -> ModelSpec:
+def parse_object(table: Table, *, origin: str, type: str | None = None, folder: str | None = None) -> ModelSpec:
     """Return the spec of one object of a document that is decoded already, whatever the other objects are like.
 
     Args:
         table: The object.
         origin: Where it comes from, the position in the file included; for messages and for `ModelSpec.origin`.
         type: Its model type, where that is known; None takes the object's own `model_type`.
+        folder: What the relative paths of its requirements and find_links are relative to: the folder of the file.
 
     Raises:
         SpecError: `spec-invalid` with all faults as details, one of them a missing `virtualenv` block.
     """
     faults = Faults()
-    return _checked((Reader(table, "", faults),), faults, origin, type)[0]
+    return _checked((Reader(table, "", faults),), faults, origin, type=type, folder=folder)[0]
 
 
 def _checked(
-    readers: tuple[Reader, ...], faults: Faults, origin: str, type: str | None = None
+    readers: tuple[Reader, ...], faults: Faults, origin: str, *, type: str | None = None, folder: str | None
 ) -> tuple[ModelSpec, ...]:
     specs: list[ModelSpec] = []
     blocks = [reader for reader in readers if reader.table.get("virtualenv") is not None]
     for reader in blocks:
-        spec = _spec(reader, origin, faults, type)
+        spec = _spec(reader, faults, origin=origin, type=type, folder=folder)
         if spec is not None:
             specs.append(spec)
-    if not blocks and not faults.lines:
+    if not blocks and not faults.found:
         remedy = 'add "virtualenv": {"packages": [...]}'
         faults.add("virtualenv", "no model in the file has this block", remedy=remedy)
-    count = len(faults.lines)
+    count = len(faults.found)
     faults.raise_all(f"the model spec has {count} fault{'s' if count > 1 else ''}", code="spec-invalid", where=origin)
     return tuple(specs)
 
@@ -192,8 +196,8 @@ def _objects(document: object, format: str, faults: Faults) -> tuple[Reader, ...
     return (Reader(document, "", faults),)
 
 
-def _spec(reader: Reader, origin: str, faults: Faults, type: str | None) -> ModelSpec | None:
-    before = len(faults.lines)
+def _spec(reader: Reader, faults: Faults, *, origin: str, type: str | None, folder: str | None) -> ModelSpec | None:
+    before = len(faults.found)
     name = _name(reader, faults)
     block = reader.inner("virtualenv")
     if block is None:
@@ -201,11 +205,18 @@ def _spec(reader: Reader, origin: str, faults: Faults, type: str | None) -> Mode
     block.only(BLOCK_FIELDS)
     if block.table.get("packages") is None:
         faults.add(block.at("packages"), "is missing", remedy='add "packages": [...]')
+
+    def located(text: str) -> str:
+        return with_absolute_path(text, folder)
+
+    def check_line(text: str, place: str) -> None:
+        parse_line(located(text), place=place)
+
     kind = reader.table.get("model_type") if type is None else type
     read = {
-        "packages": block.texts("packages", _check_line, single=False),
+        "packages": tuple(map(located, block.texts("packages", check_line, single=False))),
         "extra_index_urls": block.texts("extra_index_url", check_index_url),
-        "find_links": block.texts("find_links", check_find_links),
+        "find_links": tuple(absolute_path(one, folder) for one in block.texts("find_links", check_find_links)),
         "trusted_hosts": block.texts("trusted_host", check_host),
         "formats": _formats(reader.table.get("model_specs")),
     }
@@ -216,7 +227,7 @@ def _spec(reader: Reader, origin: str, faults: Faults, type: str | None) -> Mode
         block.flag("no_build_isolation", False),
         block.levers(),
     )
-    if name is None or len(faults.lines) > before:
+    if name is None or len(faults.found) > before:
         return None
     return ModelSpec(
         name,
@@ -244,10 +255,6 @@ def _name(reader: Reader, faults: Faults) -> str | None:
             _check_name_at(value, reader.at(field))
         return value
     return None
-
-
-def _check_line(text: str, place: str) -> None:
-    parse_line(text, place=place)
 
 
 def _check_name_at(name: str, place: str) -> None:

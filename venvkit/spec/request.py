@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.sources import Sources, stated_sources, with_engine, with_pins, with_public
-from venvkit.spec.configuration.statements import By
+from venvkit.spec.configuration.statements import By, Statement
 from venvkit.spec.engines import Engine, EngineTable
 from venvkit.spec.expansion import Expansion, merged
 from venvkit.spec.language.compare import engine_key
@@ -83,6 +83,7 @@ def build_request(
     context: MarkerContext,
     host_versions: Mapping[str, str],
     pip: Sources | None,
+    machine: Iterable[Statement] = (),
 ) -> Request:
     """Return the request of a model under a caller's choice on this machine.
 
@@ -93,6 +94,7 @@ def build_request(
         context: What markers are evaluated in; the accelerator is asked only if something depends on it.
         host_versions: Versions of the host's distributions, by normalized name, with local parts.
         pip: What pip's configuration says, or None.
+        machine: What the variables of the tool that plans bound: constraints, overrides, the choice of files.
 
     Raises:
         UsageError: `engine-unknown`, `format-unknown` or `variable-reserved`.
@@ -108,15 +110,17 @@ def build_request(
         expansion.lines(spec.packages, "virtualenv.packages"),
     )
     caller = merged(expansion.lines(choice.packages, "caller packages"))
+    stated = stated_sources(_chosen_sources(choice), _spec_sources(spec), pip if spec.inherit_pip_config else None)
+    stated = stated.adding(machine)
     rules, levers = expansion.rules(spec.name, name, merged(base.values(), caller.values()).values())
     base_levers = engine.levers if engine else Levers()
-    said = choice.defaults.merged(base_levers).merged(levers).merged(spec.levers).merged(choice.levers)
-    own = said.applied(expansion.context)
+    own = _bounds(stated)
+    for layer in (choice.defaults, base_levers, levers, spec.levers, choice.levers):
+        own = own.merged(layer.applied(expansion.context))
     # What the caller asks for by name is not excluded by anybody else.
     own = replace(own, excludes=tuple(one for one in own.excludes if one not in caller))
     chosen = merged(base.values(), rules, caller.values())
     requirements = tuple(one for one in chosen.values() if one.name not in own.excludes)
-    stated = stated_sources(_chosen_sources(choice), _spec_sources(spec), pip if spec.inherit_pip_config else None)
     host_urls = expansion.host_urls(requirements)
     sources, tied = with_engine(stated, engine, host_urls=host_urls, context=expansion.context)
     pins: tuple[tuple[By, Levers], ...]
@@ -187,13 +191,24 @@ def _format_lines(spec: ModelSpec, chosen: str | None, engine: Engine | None) ->
     return engine.format_packages(chosen) if engine else ()
 
 
+def _bounds(sources: Sources) -> Levers:
+    """Return what pip's and uv's configuration bound, as levers."""
+    return Levers(
+        constraints=sources.values("constraint"),
+        overrides=sources.values("override"),
+        excludes=sources.values("exclude"),
+        only_binary=sources.values("only-binary"),
+    )
+
+
 def _chosen_sources(choice: Choice) -> Sources:
     for url in (*filter(None, (choice.index_url,)), *choice.extra_index_urls):
         check_index_url(url, "index_url" if url == choice.index_url else "extra_index_url")
     _check_each(choice.find_links)
     if choice.index_strategy is not None:
         check_index_strategy(choice.index_strategy, "index_strategy")
-    return Sources(
+    return Sources.said(
+        "caller",
         index_url=choice.index_url,
         extra_index_urls=choice.extra_index_urls,
         find_links=choice.find_links,
@@ -207,7 +222,8 @@ def _check_each(links: Iterable[str]) -> None:
 
 
 def _spec_sources(spec: ModelSpec) -> Sources:
-    return Sources(
+    return Sources.said(
+        "spec",
         index_url=spec.index_url,
         extra_index_urls=spec.extra_index_urls,
         find_links=spec.find_links,

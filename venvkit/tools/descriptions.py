@@ -1,23 +1,27 @@
-"""What sources said of pins, kept for a day, so that the next plan with the same pins asks nobody.
+"""Descriptions of pins, kept for a day, so that the next plan with the same pins asks no index.
 
-A release's files hardly ever change; what is installed is chosen by the installer anew, and proved after it.
+A release's files hardly ever change; the installer chooses the files anew, and they are proved after the install.
 """
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 import time
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from venvkit.base.digest import digest
+from venvkit.base import cachefile
+from venvkit.base.digest import value_digest
 from venvkit.plan.values import Description, Pin
+from venvkit.spec.request import Sources
 
 _KEEP_S = 86_400.0
-_FORMAT = 1
+_FORMAT = 2
+
+
+class _Kept(Struct):
+    description: Description
+    check: str
 
 
 class Descriptions(Struct, frozen=True):
@@ -25,31 +29,32 @@ class Descriptions(Struct, frozen=True):
 
     Args:
         folder: Where they are kept; one that cannot be written keeps nothing.
-        context: What else decides them: interpreter and sources.
+        context: Digest of what else decides which file a pin means: interpreter, levers, settings of the tool.
     """
 
     folder: Path
     context: str
 
-    def get(self, pin: Pin) -> Description | None:
-        """Return what is known of a pin, when it is fresh."""
-        path = self._place(pin)
+    def get(self, pin: Pin, sources: Sources) -> Description | None:
+        """Return the description of a pin by the sources that are asked for it, when it is fresh."""
+        path = self._place(pin, sources)
         try:
             if time.time() - path.stat().st_mtime > _KEEP_S:
                 return None
-            return msgspec.json.decode(path.read_bytes(), type=Description)
-        except (OSError, ValueError):  # msgspec's errors, and text that is no UTF-8
+        except OSError:
             return None
+        kept = cachefile.load(path, _Kept)
+        return kept.description if kept is not None and value_digest(kept.description) == kept.check else None
 
-    def put(self, pin: Pin, description: Description) -> None:
-        """Keep a description, unless it is of a local file or checkout (they change) or could not be read in full."""
+    def put(self, pin: Pin, sources: Sources, description: Description) -> None:
+        """Keep a description, unless it is of a local file or checkout (they change) or could not be read in full.
+
+        Args:
+            sources: Those that answered: without an optional index that could not be reached.
+        """
         if pin.url or description.requires is None or not (description.url or "").startswith("http"):
             return
-        with contextlib.suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".new", delete=False) as out:
-                out.write(msgspec.json.encode(description))
-            Path(out.name).replace(self._place(pin))
+        cachefile.store(self._place(pin, sources), _Kept(description, value_digest(description)))
 
-    def _place(self, pin: Pin) -> Path:
-        return self.folder / f"{digest([_FORMAT, str(pin), self.context])[:32]}.json"
+    def _place(self, pin: Pin, sources: Sources) -> Path:
+        return self.folder / f"{value_digest([_FORMAT, str(pin), self.context, sources.decisive])[:32]}.json"

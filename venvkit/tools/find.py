@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from venvkit.base import cachefile
 from venvkit.base.background import Beside
+from venvkit.base.caches import uv_cache
 from venvkit.base.digest import digest, value_digest
 from venvkit.base.process import Runner
 from venvkit.base.version import __version__
@@ -49,9 +50,10 @@ def find_tool(call: Call, runner: Runner, cache: Path) -> Tool:
         return Pip(cache / "pip", runner, call.environ, attempts, offline)
     first = not is_known()
     known = _recall_uv(call, cache) if first else None
+    environ = {**call.environ, **uv_cache(call.environ, cache)}
     if known is not None:
-        return Uv(known.path, known.version, runner, call.environ, attempts, offline)
-    found = find_uv(runner, call.environ, attempts=attempts, offline=offline)
+        return Uv(known.path, known.version, runner, environ, attempts, offline)
+    found = find_uv(runner, environ, attempts=attempts, offline=offline)
     if first:
         cachefile.store(_uv_place(call, cache), _FoundUv(found.path, found.version, tuple(_uv_watches(found.path))))
     return found
@@ -110,7 +112,6 @@ def make_resolver(
             interpreter.version,
             interpreter.implementation,
             dict(interpreter.environment),
-            sources.decisive,
             request.levers,
             settings,
         ]
@@ -130,7 +131,8 @@ def make_resolver(
 def _reader(uv: Uv, sources: Sources, cache: Path) -> MetadataReader:
     from venvkit.tools.metadata import MetadataReader
 
-    return MetadataReader(cache / "metadata", sources, uv.offline, uv.runner.cancel, uv.environ)
+    runner = uv.runner
+    return MetadataReader(cache / "metadata", sources, uv.offline, runner.cancel, uv.environ, runner.timeout)
 
 
 def find_child_python(wanted: str, runner: Runner, tool: Tool) -> str:

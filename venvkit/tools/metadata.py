@@ -1,56 +1,69 @@
-"""What the files of a source require: their core metadata, read without installing and mostly without downloading.
+"""Requirements of the files of a source: their core metadata, read without installing and mostly without downloading.
 
-A local wheel is opened; a remote one's metadata file is fetched (PEP 658), else the tail of the wheel by ranges; a
-source distribution's PKG-INFO or egg-info is read. What cannot be read (a checkout) is None: the planner then trusts
-uv's word, and the proof after the install reads the real thing.
+A local wheel is opened; a remote one's metadata file is fetched (https://peps.python.org/pep-0658/), else the tail of
+the wheel by ranges; of a source distribution PKG-INFO or requires.txt is read. What cannot be read (a checkout, a slow
+index) is None: the planner then trusts uv's word, and the proof after the install reads the real thing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
-import json
 import tarfile
-import tempfile
 import threading
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import IO, TypeAlias
 
 from msgspec import Struct, field
-from packaging.metadata import parse_email
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from venvkit.base import cachefile
 from venvkit.base.digest import digest
+from venvkit.base.http import Client, HttpError, Limits
+from venvkit.base.network import Network, authority_files, environment_proxies, split_no_proxy
 from venvkit.errors import CancelledError
+from venvkit.host.metadata import egg_requires, parse_headers
+from venvkit.spec.configuration.uv import in_force, read_uv_config, trusted_bundle
 from venvkit.spec.request import Sources
 from venvkit.tools.pylock import LockedFile
-from venvkit.tools.rangefile import NoRanges, RangeFile
-
-if TYPE_CHECKING:
-    import httpx
+from venvkit.tools.rangefile import RangeFile
 
 _PARALLEL = 8
-# A source distribution must be fetched whole; past this size its metadata is not worth the download while planning.
-_MAX_SDIST_BYTES = 30_000_000
-
-# A wheel of a server without ranges is fetched whole up to here.
-_MAX_WHOLE_WHEEL_BYTES = 10_000_000
-_POLL_S = 0.1
-_TIMEOUT_S = 20.0
+# For all files of a plan together. What is missed is read by the next plan.
+_SECONDS = 120.0
+# Of the metadata alone, unpacked; the largest on the public index have a megabyte, most of it a long description.
+_MOST_METADATA = 8_000_000
+# Of a file that has to be fetched whole: a source distribution, or a wheel of a server without ranges.
+_MOST_WHOLE = 30_000_000
+# Of a source distribution up to its metadata, unpacked.
+_MOST_UNPACKED = 300_000_000
+_FORMAT = 2
 
 Requires: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+_UNREADABLE = (HttpError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError, RuntimeError, EOFError)
+
+
+class _Kept(Struct):
+    """What a file requires, as it is kept; None where it does not say. `check` is the digest of it."""
+
+    found: Requires | None
+    check: str
 
 
 class MetadataReader(Struct, frozen=True):
-    """Reads what files require, with an immutable cache by file in `folder`.
+    """Reads what files require, with a cache by file in `folder`.
 
     Args:
-        folder: Where what was read is kept; a file's metadata never changes.
-        sources: Index addresses, whose credentials are used for files of the same host, and whom to trust.
+        folder: Where requirements are kept; a file's metadata never changes.
+        sources: Index addresses, whose credentials are used for files of the same origin, and whom to trust.
         offline: Read local files and the cache only.
         cancel: Set by the caller to stop.
         environ: The environment whose proxies, certificates and uv configuration hold for a read.
+        seconds: The most that all reads of one call may take.
     """
 
     folder: Path
@@ -58,9 +71,10 @@ class MetadataReader(Struct, frozen=True):
     offline: bool = False
     cancel: threading.Event | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = _SECONDS
 
     def read(self, files: Iterable[LockedFile]) -> Mapping[LockedFile, Requires | None]:
-        """Return (Requires-Dist lines, extras) of each file; None for what cannot be read.
+        """Return (Requires-Dist lines, extras) of each file; None for one that cannot be read.
 
         Raises:
             CancelledError: The cancel event was set.
@@ -71,134 +85,147 @@ class MetadataReader(Struct, frozen=True):
             if file.kind == "checkout":
                 found[file] = None
             elif file.path is not None:
-                found[file] = _read_local(file.path, file.kind)
+                found[file] = _read_local(file.path, file)
             else:
-                known, found[file] = self._cached(file)
-                if not known and not self.offline:
+                kept = cachefile.load(self._place(file), _Kept)
+                is_sound = kept is not None and kept.check == digest(kept.found)
+                found[file] = kept.found if kept is not None and is_sound else None
+                if not is_sound and not self.offline:
                     remote.append(file)
         return {**found, **(self._fetch_all(remote) if remote else {})}
 
     def _fetch_all(self, files: Sequence[LockedFile]) -> dict[LockedFile, Requires | None]:
-        from venvkit.base.http import open_client
+        network = read_network(self.sources, self.environ)
+        # Every request ends in time or at a cancel, so the threads of the pool do, too.
+        with (
+            ThreadPoolExecutor(_PARALLEL) as pool,
+            Client(network, Limits(size=_MOST_WHOLE), seconds=min(self.seconds, _SECONDS), tick=self._tick) as client,
+        ):
+            return dict(zip(files, pool.map(lambda file: self._fetch(client, file), files), strict=True))
 
-        pool = ThreadPoolExecutor(_PARALLEL)
+    def _tick(self) -> None:
+        if self.cancel is not None and self.cancel.is_set():
+            raise CancelledError("cancelled while reading metadata")
+
+    def _fetch(self, client: Client, file: LockedFile) -> Requires | None:
+        """Fetch and keep what a file requires. Where there is no sound answer, the next plan asks again."""
         try:
-            with open_client(self.sources, self.environ, timeout=_TIMEOUT_S) as client:
-                work = {pool.submit(self._fetch, client, file): file for file in files}
-                pending = set(work)
-                while pending:
-                    _, pending = wait(pending, timeout=_POLL_S)
-                    if self.cancel is not None and self.cancel.is_set():
-                        raise CancelledError("cancelled while reading metadata")
-            return {file: future.result() for future, file in work.items()}
-        finally:
-            # Not waited for: closing the client has ended what was still being read.
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    # -- cache ----------------------------------------------------------------------------------------------
+            found = _ask(client, file)
+        except _UNREADABLE:
+            return None
+        cachefile.store(self._place(file), _Kept(found, digest(found)))
+        return found
 
     def _place(self, file: LockedFile) -> Path:
-        return self.folder / f"{digest([file.sha256 or file.url, file.name, file.version])[:32]}.json"
-
-    def _cached(self, file: LockedFile) -> tuple[bool, Requires | None]:
-        """Return whether a file was read before, and what it said: None is an answer, too."""
-        try:
-            kept = json.loads(self._place(file).read_bytes())
-            return True, (tuple(kept[0]), tuple(kept[1])) if kept is not None else None
-        except (OSError, ValueError, TypeError, IndexError):
-            return False, None
-
-    def _keep(self, file: LockedFile, result: Requires | None) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self.folder, suffix=".new", delete=False) as out:
-                json.dump(result, out)
-            Path(out.name).replace(self._place(file))
-        except OSError:
-            return  # a cache that cannot be written costs time, never a plan
-
-    # -- network --------------------------------------------------------------------------------------------
-
-    def _fetch(self, client: httpx.Client, file: LockedFile) -> Requires | None:
-        """Fetch and keep what a file requires; a source that does not answer is asked again by the next plan."""
-        import httpx
-
-        try:
-            result = self._ask(client, file.url, file)
-        except (httpx.HTTPError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError, RuntimeError):
-            return None
-        self._keep(file, result)
-        return result
-
-    def _ask(self, client: httpx.Client, url: str, file: LockedFile) -> Requires | None:
-        if file.kind == "sdist":
-            if (file.size or 0) > _MAX_SDIST_BYTES:
-                return None
-            return _read_sdist(io.BytesIO(client.get(url).raise_for_status().content))
-        answer = client.get(f"{url}.metadata")
-        if answer.status_code == 200:
-            return _parse(answer.content)
-        if answer.status_code >= 500:
-            answer.raise_for_status()
-        try:
-            return _read_wheel(io.BufferedReader(RangeFile(client, url), 65536))
-        except NoRanges as error:
-            if error.size > _MAX_WHOLE_WHEEL_BYTES:
-                raise
-            return _read_wheel(io.BytesIO(client.get(url).raise_for_status().content))
+        return self.folder / f"{digest([_FORMAT, file.sha256, file.url, file.name, file.version])[:32]}.json"
 
 
-def _read_local(path: Path, kind: str) -> Requires | None:
+def read_network(sources: Sources, environ: Mapping[str, str]) -> Network:
+    """Return the way to the sources of a request, as uv would take it.
+
+    These are the rules of uv 0.13, as they were measured: a proxy of uv.toml before the variables, upper case before
+    lower, no exception for this machine but those of NO_PROXY; a bundle of authorities stands in place of the usual
+    ones. A lock lists the files of an index without its user and password: they are taken from the index's address.
+    """
+    config = read_uv_config(environ)
+    said = [one for one in in_force(sources, environ) if not one.dropped]
+    proxies, spared = environment_proxies(environ)
+    own = {scheme: config.proxies.get(f"{scheme}-proxy", ("",))[0] for scheme in proxies}
+    if any(own.values()):
+        proxies, spared = own, split_no_proxy(config.proxies.get("no-proxy", ()))
+    file = environ.get("SSL_CERT_FILE") or trusted_bundle(sources, environ) or ""
+    return Network(
+        proxies=proxies,
+        no_proxy=spared,
+        authorities=authority_files(file, environ.get("SSL_CERT_DIR", "")),
+        system_authorities=bool(config.system_certs),
+        client_certificate=environ.get("SSL_CLIENT_CERT", ""),
+        trusted_hosts=tuple(one.value for one in said if one.kind == "trusted-host"),
+        users=tuple(config.users.get(one.value, one.value) for one in said),
+        netrc=environ.get("NETRC") or (f"{environ['HOME']}/.netrc" if environ.get("HOME") else ""),
+    )
+
+
+def _ask(client: Client, file: LockedFile) -> Requires | None:
+    """Return what a remote file requires.
+
+    Raises:
+        One of `_UNREADABLE`: There is no sound answer.
+    """
+    if file.kind == "sdist":
+        return _ask_sdist(client, file) if (file.size or 0) <= _MOST_WHOLE else None
+    try:
+        answer = client.get(f"{file.url}.metadata", limits=Limits(size=_MOST_METADATA))
+        if answer.status == 200:
+            return _parse(answer.content, file)
+        if answer.status >= 500:
+            raise HttpError("unreachable", f"status {answer.status}")
+    except (HttpError, ValueError) as error:
+        # A server may answer each address with a page for people: then the wheel itself is looked at.
+        if isinstance(error, HttpError) and error.kind != "malformed":
+            raise
+    return _read_wheel(io.BufferedReader(RangeFile(client, file.url, whole=_MOST_WHOLE), 65536), file)
+
+
+def _ask_sdist(client: Client, file: LockedFile) -> Requires | None:
+    answer = client.get(file.url)
+    if answer.status != 200 or file.sha256 not in (None, hashlib.sha256(answer.content).hexdigest()):
+        raise ValueError(f"status {answer.status}, or not the file that was locked")
+    return _read_sdist(io.BytesIO(answer.content), file)
+
+
+def _read_local(path: Path, locked: LockedFile) -> Requires | None:
     try:
         with path.open("rb") as file:
-            return _read_sdist(file) if kind == "sdist" else _read_wheel(file)
-    except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError):
+            return _read_sdist(file, locked) if locked.kind == "sdist" else _read_wheel(file, locked)
+    except _UNREADABLE:
         return None
 
 
-def _read_wheel(file: io.BufferedIOBase | io.BufferedReader) -> Requires | None:
+def _read_wheel(file: IO[bytes] | io.BufferedReader, locked: LockedFile) -> Requires:
     with zipfile.ZipFile(file) as wheel:
-        name = next((item for item in wheel.namelist() if item.endswith(".dist-info/METADATA")), None)
-        return _parse(wheel.read(name)) if name else None
+        names = (name for name in wheel.namelist() if name.count("/") == 1 and name.endswith(".dist-info/METADATA"))
+        with wheel.open(next(names, "")) as content:
+            return _parse(content.read(_MOST_METADATA), locked)
 
 
-def _read_sdist(file: io.BufferedIOBase | io.BufferedReader) -> Requires | None:
-    """PKG-INFO where it states its requirements for sure (Metadata 2.2, not dynamic), else egg-info's requires.txt."""
-    with tarfile.open(fileobj=file) as archive:
-        names = archive.getnames()
-        info = next((name for name in names if name.count("/") == 1 and name.endswith("/PKG-INFO")), None)
-        if info is None:
-            return None
-        content = archive.extractfile(info)
-        header = content.read() if content else b""
-        raw, _ = parse_email(header.partition(b"\n\n")[0])
-        dynamic = {field.lower() for field in raw.get("dynamic", [])}
-        if raw.get("metadata_version", "1.0") >= "2.2" and "requires-dist" not in dynamic:
-            return _parse(header)
-        egg = next((name for name in names if name.endswith(".egg-info/requires.txt")), None)
-        content = archive.extractfile(egg) if egg else None
-        if content is None:
-            return _parse(header) if raw.get("requires_dist") else None
-        return _egg_requires(content.read().decode("utf-8", "replace"))
+def _read_sdist(file: IO[bytes], locked: LockedFile) -> Requires | None:
+    """Read PKG-INFO where it states its requirements for sure (Metadata 2.2, not dynamic), else requires.txt.
+
+    https://packaging.python.org/en/latest/specifications/core-metadata/#dynamic
+    """
+    header = egg = None
+    with tarfile.open(fileobj=file, mode="r|*") as archive:
+        for member in archive:
+            if member.offset_data > _MOST_UNPACKED:
+                break
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None and member.name.count("/") == 1 and member.name.endswith("/PKG-INFO"):
+                header = content.read(_MOST_METADATA)
+            elif content is not None and member.name.endswith(".egg-info/requires.txt"):
+                egg = content.read(_MOST_METADATA)
+    if header is None:
+        return None
+    stated = _parse(header, locked)
+    headers = parse_headers(header.decode("utf-8", "replace"))
+    if headers["metadata-version"][0] >= "2.2" and "requires-dist" not in map(str.lower, headers.get("dynamic", [])):
+        return stated
+    if egg is None:
+        return stated if stated[0] else None
+    requires, extras = egg_requires(egg.decode("utf-8", "replace"))
+    return tuple(requires), tuple(extras)
 
 
-def _egg_requires(text: str) -> Requires:
-    """Translate requires.txt: sections `[extra]`, `[:marker]`, `[extra:marker]`."""
-    lines: list[str] = []
-    extras: dict[str, None] = {}
-    extra = marker = ""
-    for line in filter(None, (line.strip() for line in text.splitlines())):
-        if line.startswith("["):
-            extra, _, marker = line.strip("[]").partition(":")
-            if extra:
-                extras[extra] = None
-            continue
-        conditions = [f"({marker})"] if marker else []
-        conditions += [f'extra == "{extra}"'] if extra else []
-        lines.append(f"{line} ; {' and '.join(conditions)}" if conditions else line)
-    return tuple(lines), tuple(extras)
+def _parse(content: bytes, file: LockedFile) -> Requires:
+    """Return what core metadata requires.
 
-
-def _parse(content: bytes) -> Requires:
-    raw, _ = parse_email(content.replace(b"\r\n", b"\n").partition(b"\n\n")[0])
-    return tuple(raw.get("requires_dist", [])), tuple(raw.get("provides_extra", []))
+    Raises:
+        ValueError: This is no metadata, or that of another distribution.
+    """
+    headers = parse_headers(content.decode("utf-8", "replace"))
+    (name,), (version,) = headers.get("name", [""]), headers.get("version", [""])
+    if not headers.get("metadata-version") or canonicalize_name(name) != file.name:
+        raise ValueError("not the metadata of this distribution")
+    if file.version and Version(version) != Version(file.version):
+        raise ValueError("not the metadata of this version")
+    return tuple(headers.get("requires-dist", [])), tuple(headers.get("provides-extra", []))

@@ -1,22 +1,20 @@
-"""Reading the PEP 751 lock that `uv pip compile --format pylock.toml` writes: files, sizes and digests of pins."""
+"""Reading the PEP 751 lock that `uv pip compile --format pylock.toml` writes: files, sizes and digests of pins.
+
+`packaging.pylock` needs packaging 26, which hosts with an upper bound on packaging could not install.
+https://packaging.python.org/en/latest/specifications/pylock-toml/
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+import contextlib
 from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, convert, field
 from packaging.utils import NormalizedName, canonicalize_name
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-Table: TypeAlias = Mapping[str, object]
+from venvkit.base.reading import parse_toml
+from venvkit.errors import VenvkitError
 
 
 class LockedFile(Struct, frozen=True):
@@ -26,6 +24,7 @@ class LockedFile(Struct, frozen=True):
         kind: `wheel`, `sdist` or `checkout` (a version control reference or a directory).
         url: Its address; a `file:` URL for a local one.
         size: Bytes, None when the source does not say.
+        sha256: Its digest in hexadecimal, None when the source does not say.
     """
 
     name: NormalizedName
@@ -42,50 +41,55 @@ class LockedFile(Struct, frozen=True):
         return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
+class _Entry(Struct, rename="kebab"):
+    url: str = ""
+    path: str = ""
+    size: int | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
+    type: str = ""
+    commit_id: str = ""
+    subdirectory: str = ""
+
+
+class _Package(Struct):
+    name: str
+    version: str = ""
+    wheels: tuple[_Entry, ...] = ()
+    archive: _Entry | None = None
+    sdist: _Entry | None = None
+    vcs: _Entry | None = None
+    directory: _Entry | None = None
+
+
+class _Lock(Struct):
+    packages: tuple[_Package, ...] = ()
+
+
 def read_pylock(text: str) -> tuple[LockedFile, ...]:
-    """Return one file per package of a lock, the wheel where there is one."""
-    packages = tomllib.loads(text).get("packages", [])
-    return tuple(_file(package) for package in packages)
+    """Return one file per package of a lock, the wheel where there is one.
 
-
-def _file(package: Table) -> LockedFile:
-    for key, kind in (
-        ("wheels", "wheel"),
-        ("archive", ""),
-        ("sdist", "sdist"),
-        ("vcs", "checkout"),
-        ("directory", "checkout"),
-    ):
-        entry = package.get(key)
-        if isinstance(entry, list):
-            entry = entry[0] if entry else None
-        if isinstance(entry, dict):
-            return _entry(package, entry, kind)
-    raise ValueError(f"a package of the lock has no source: {package.get('name')}")
-
-
-def _entry(package: Table, entry: Table, kind: str) -> LockedFile:
-    url = str(entry["url"]) if "url" in entry else Path(str(entry["path"])).absolute().as_uri()
-    if kind == "checkout" and entry.get("type") == "git":
-        url = f"git+{url}@{entry.get('commit-id', '')}".rstrip("@")
-        url += f"#subdirectory={entry['subdirectory']}" if entry.get("subdirectory") else ""
-    hashes = entry.get("hashes")
-    size = entry.get("size")
-    return LockedFile(
-        name=canonicalize_name(str(package["name"])),
-        version=str(package.get("version", "")),
-        kind=kind or ("wheel" if urlsplit(url).path.endswith(".whl") else "sdist"),
-        url=url,
-        size=size if isinstance(size, int) else _local_size(url),
-        sha256=str(hashes["sha256"]) if isinstance(hashes, dict) and "sha256" in hashes else None,
-    )
-
-
-def _local_size(url: str) -> int | None:
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        return None
+    Raises:
+        VenvkitError: The lock is malformed, or a package of it has no source (`uv-answer`).
+    """
     try:
-        return Path(unquote(parts.path)).stat().st_size
-    except OSError:
-        return None
+        return tuple(_file(package) for package in convert(parse_toml(text.encode()), _Lock).packages)
+    except ValueError as error:  # msgspec's errors are ValueErrors too
+        raise VenvkitError("uv's lock could not be read", code="uv-answer", details=(str(error),)) from error
+
+
+def _file(package: _Package) -> LockedFile:
+    checkout = package.vcs or package.directory
+    entry = next(iter(package.wheels), None) or package.archive or package.sdist or checkout
+    if entry is None:
+        raise ValueError(f"a package of the lock has no source: {package.name}")
+    url = entry.url or Path(entry.path).absolute().as_uri()
+    if entry.type == "git":
+        url = f"git+{url}@{entry.commit_id}".rstrip("@")
+        url += f"#subdirectory={entry.subdirectory}" if entry.subdirectory else ""
+    kind = "checkout" if entry is checkout else "wheel" if urlsplit(url).path.endswith(".whl") else "sdist"
+    size = entry.size
+    local = urlsplit(url)
+    if size is None and local.scheme == "file" and kind != "checkout":
+        with contextlib.suppress(OSError):
+            size = Path(unquote(local.path)).stat().st_size
+    return LockedFile(canonicalize_name(package.name), package.version, kind, url, size, entry.hashes.get("sha256"))

@@ -6,24 +6,18 @@ Files and not arguments: an argument list is public in /proc, and addresses may 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.base.reading import parse_toml
 from venvkit.errors import SpecError
 from venvkit.plan.values import Question
 from venvkit.spec.language.requires import required_name
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 _PROJECT = "pyproject.toml"
 
@@ -66,7 +60,7 @@ class RequestFiles(Struct, frozen=True):
         # "Never build it" and "take wheels of it only" are one flag of uv's.
         names = dict.fromkeys((*self.levers.only_binary, *self.levers.no_build))
         flags += [part for name in names for part in ("--only-binary", name)]
-        return flags
+        return flags + [part for name in self.sources.values("no-binary") for part in ("--no-binary", name)]
 
     def _pinned(self, pinned: dict[str, str]) -> Path:
         """Write the one form in which uv takes an index for a single package: a project's table of sources."""
@@ -110,5 +104,5 @@ class RequestFiles(Struct, frozen=True):
 def tied_packages(arguments: Sequence[str]) -> frozenset[NormalizedName]:
     """Return the packages that a request, given as uv's arguments, ties to one index each."""
     projects = (Path(one) for one in arguments if Path(one).name == _PROJECT)
-    documents = (tomllib.loads(project.read_text(encoding="utf-8")) for project in projects)
+    documents = (parse_toml(project.read_bytes()) for project in projects)
     return frozenset(canonicalize_name(name) for one in documents for name in one["tool"]["uv"]["sources"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from venvkit.base.caches import cache_folder
 from venvkit.base.process import Runner
 from venvkit.catalogue.find import all_models
 from venvkit.catalogue.sources import call_sources
@@ -22,9 +23,9 @@ from venvkit.events import Observer
 from venvkit.host.probe import find_host_python
 from venvkit.host.snapshot import take_snapshot
 from venvkit.launch.asked import Call
-from venvkit.launch.job import cache_folder
 from venvkit.settings import load_settings
 from venvkit.spec.model import ModelSpec
+from venvkit.store.layout import Layout
 
 if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
@@ -49,7 +50,7 @@ def _listing(choices: Choices, observer: Observer, cancel: Event) -> Listing:
     environ = dict(os.environ)
     settings = load_settings(environ)
     call = Call(ModelSpec("models", ()), choices, settings, environ)
-    cache: Path = cache_folder(call)
+    cache = cache_folder(environ, Layout(Path(settings.home)).cache)
     python = find_host_python(call.choices["host_python"], settings.host_python)
     runner = Runner(cancel=cancel, timeout=settings.timeout)
     host = take_snapshot(python, runner=runner, cache_dir=cache / "hosts", environ=environ)

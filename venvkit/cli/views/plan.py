@@ -11,11 +11,13 @@ from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
 from venvkit.cli.page.text import counted, size
 from venvkit.cli.views.why import chain_of, explained
+from venvkit.events import Warned
 from venvkit.formats.receipt import Receipt
 from venvkit.host.distribution import Unreadable
 from venvkit.launch.job import Planned
 from venvkit.plan.explain import Why
 from venvkit.plan.values import Absent, Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
+from venvkit.spec.language.requires import unreadable_requires
 
 if TYPE_CHECKING:
     pass
@@ -57,6 +59,7 @@ class PlanView(Struct, frozen=True):
     broken: tuple[Violation, ...]
     relaxed: tuple[Relaxed, ...]
     absent: tuple[Absent, ...]
+    warnings: tuple[Warned, ...]
     key: str
     unreadable: tuple[Unreadable, ...]
     download_bytes: int
@@ -75,6 +78,7 @@ class PlanView(Struct, frozen=True):
             broken=plan.broken,
             relaxed=plan.relaxed,
             absent=plan.absent,
+            warnings=plan.warnings,
             key=key,
             unreadable=unreadable,
             download_bytes=plan.download_bytes,
@@ -98,6 +102,7 @@ class PlanView(Struct, frozen=True):
             self._repaired_table(),
             self._relaxed_table(),
             self._absent_table(),
+            self._warnings_table(),
             self._broken_table(),
             self._unreadable_table(),
         )
@@ -143,6 +148,10 @@ class PlanView(Struct, frozen=True):
         rows = [(item.requirement, item.reason) for item in self.absent]
         return table("absent: optional, and without a solution", columns, rows, "warn")
 
+    def _warnings_table(self) -> Table:
+        rows = [(item.code, item.message) for item in self.warnings]
+        return table("warnings of the resolver", (Column("code", "warn"), Column("about", folds=True)), rows, "warn")
+
     def _broken_table(self) -> Table:
         columns = (Column("distribution", "strong"), Column("requires", folds=True), Column("finds"))
         rows = [(item.distribution, item.requirement, Cell(item.found or "nothing", "bad")) for item in self.broken]
@@ -151,7 +160,7 @@ class PlanView(Struct, frozen=True):
     def _unreadable_table(self) -> Table:
         columns = (Column("path", folds=True), Column("why", "quiet", folds=True))
         rows = [(item.path, item.why) for item in self.unreadable]
-        return table(f"unreadable on the host, and left out: {len(rows)}", columns, rows, "warn")
+        return table(f"unreadable on the host: {len(rows)}", columns, rows, "warn")
 
 
 def _note(item: Install, replaced: str | None) -> str:
@@ -180,7 +189,7 @@ class Decision(Struct, frozen=True):
             python=planned.recipe.interpreter.version,
             host=host.interpreter.python if host is not None else "",
             key=planned.key,
-            unreadable=planned.job.host.unreadable,
+            unreadable=(*planned.job.host.unreadable, *unreadable_requires(planned.job.host.distributions)),
         )
         why = explained(planned.plan, planned.recipe.problem) if explain else None
         return cls(planned.job.spec.name, view, why)

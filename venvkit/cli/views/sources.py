@@ -12,7 +12,7 @@ from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Table, table
 from venvkit.launch.job import Job
 from venvkit.spec.configuration.sources import Sources
-from venvkit.spec.configuration.statements import By, Kind, Statement, without
+from venvkit.spec.configuration.statements import By, Kind, Statement
 from venvkit.spec.configuration.uv import in_force, read_uv_config, trusted_bundle
 
 _OPTIONS: dict[Kind, str] = {
@@ -29,6 +29,7 @@ _FIELDS: dict[Kind, str] = {
     "find-links": "find_links",
     "trusted-host": "trusted_host",
     "index-strategy": "index_strategy",
+    "no-build-isolation": "no_build_isolation",
 }
 _PREFIXES: dict[By, str] = {
     "caller": "option ", "spec": "spec ", "pip": "pip: ", "rule": "special case", "engine": "engine ",
@@ -91,10 +92,8 @@ class Sourced(Struct, frozen=True):
             used: The sources that a plan was made with in the end: what is missing there could not be reached.
         """
         sources, environ = job.request.sources, job.call.environ
-        said = in_force(sources, environ) if job.backend == "uv" else sources.said("caller")
-        for url in set(sources.extra_index_urls) - set(used.extra_index_urls if used else sources.extra_index_urls):
-            gone = "it cannot be reached, and is optional"
-            said = tuple(without((one,), ("extra-index",), gone)[0] if one.value == url else one for one in said)
+        used = used or sources
+        said = in_force(used, environ) if job.backend == "uv" else used.statements
         offline = bool(job.call.choice("offline", job.call.settings.offline))
         # Certificates are told with what else decides how a source is reached.
         found = (*(_source(one, job) for one in said if one.kind != "cert"), *_own(job, said))
@@ -217,8 +216,8 @@ def _reach(job: Job) -> Iterator[Reach]:
             yield Reach(name, environ[name], "variable", "uv does not read it; SSL_CERT_FILE is the one")
         if config.system_certs and config.system_certs not in environ:
             yield Reach("system-certs", "true", config.system_certs)
-    for one in sources.said("caller"):
-        if one.kind == "cert":
+    for one in sources.statements:
+        if one.kind == "cert" and not one.dropped:
             given = job.backend == "pip" or trusted_bundle(sources, environ) == one.value
             note = _missing("SSL_CERT_FILE", one.value) if given else "the operator's own variables say whom to trust"
             yield Reach("cert", one.value, f"pip: {one.where}", note)

@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from venvkit.base.mask import mask
 from venvkit.errors import UsageError
+from venvkit.spec.configuration.bounds import format_statements, read_bounds
+from venvkit.spec.configuration.paths import absolute_path, expand_home, keeps, named_paths
 from venvkit.spec.configuration.sources import Sources
-from venvkit.spec.configuration.statements import Kind, Statement
+from venvkit.spec.configuration.statements import YES, Kind, Statement, settled
 from venvkit.spec.configuration.uv import read_uv_config
 
 _SECTIONS = ("global", "install")
@@ -29,93 +31,86 @@ _FALSE = frozenset(("n", "no", "f", "false", "off", "0"))
 # pip takes the best version over all of its indexes. A list of indexes that was written for pip keeps that meaning:
 # with uv's own strategy the first index that has an old version of a project hides all the others.
 _STRATEGY = "unsafe-best-match"
+# Options whose values are places, and the kinds of statements that they become.
+_PLACES: tuple[tuple[str, Kind], ...] = (
+    ("extra-index-url", "extra-index"),
+    ("index-url", "index"),
+    ("find-links", "find-links"),
+    ("trusted-host", "trusted-host"),
+    ("cert", "cert"),
+)
+_FLAGS: tuple[tuple[str, Kind], ...] = (("no-index", "no-index"), ("pre", "prerelease"))
+# pip keeps this old name of the option.
+_ALIASES = {"pypi-url": "index-url"}
 
 
 class PipConfig(Struct, frozen=True):
-    """Where pip would look for distributions.
+    """What pip's configuration says of sources, for the request.
 
     Args:
-        index_url: The index in place of pip's built-in one; None for the built-in one, or for none at all.
-        extra_index_urls: Further indexes.
-        find_links: Directories (absolute) and pages (URLs) that list files.
-        trusted_hosts: Hosts, with or without a port, whose certificates are not checked.
-        cert: A bundle of certificate authorities, an absolute path.
-        no_index: Whether indexes are ignored; `index_url` and `extra_index_urls` are empty then.
-        files: Every file that pip would read, whether it is there or not, weakest first.
-        origins: Option by long name (`index-url`), and the file's section or the variable that it comes from.
+        sources: Indexes, links, hosts, certificates, constraints and the choice of files, each with the file's section
+            or the variable that says so. Where it asks for no index, it names none.
+        files: Every file that pip would read, whether it is there or not, weakest first; then those of constraints.
     """
 
-    index_url: str | None
-    extra_index_urls: tuple[str, ...]
-    find_links: tuple[str, ...]
-    trusted_hosts: tuple[str, ...]
-    cert: str | None
-    no_index: bool
+    sources: Sources
     files: tuple[str, ...]
-    origins: tuple[tuple[str, str], ...] = ()
-
-    def sources(self, environ: Mapping[str, str]) -> Sources:
-        """Return the sources that a request inherits from this, each with the file or variable that names it.
-
-        Args:
-            environ: The environment that uv would run in; a strategy that is chosen for uv there is kept.
-        """
-        origins = dict(self.origins)
-        lists: tuple[tuple[Kind, str, tuple[str | None, ...]], ...] = (
-            ("extra-index", "extra-index-url", self.extra_index_urls),
-            ("index", "index-url", (self.index_url,)),
-            ("find-links", "find-links", self.find_links),
-            ("trusted-host", "trusted-host", self.trusted_hosts),
-            ("cert", "cert", (self.cert,)),
-        )
-        said = [
-            Statement(kind, value, "pip", origins.get(option, ""))
-            for kind, option, values in lists
-            for value in values
-            if value
-        ]
-        own = any(one.kind == "index-strategy" for one in read_uv_config(environ).statements)
-        strategy = _STRATEGY if self.extra_index_urls and not own else None
-        if strategy is not None:
-            said.append(Statement("index-strategy", strategy, "pip", "as pip combines its several indexes"))
-        return Sources(
-            index_url=self.index_url,
-            extra_index_urls=self.extra_index_urls,
-            find_links=self.find_links,
-            trusted_hosts=self.trusted_hosts,
-            index_strategy=strategy,
-            no_index=self.no_index,
-            cert=self.cert,
-            statements=tuple(said),
-        )
 
 
 def read_pip_config(environ: Mapping[str, str], *, prefix: str) -> PipConfig:
     """Return what pip, run by the interpreter of `prefix`, would take from its files and variables.
 
     Args:
-        environ: The environment that pip would run in.
+        environ: The environment that pip would run in; a strategy that is chosen for uv there is kept.
         prefix: `sys.prefix` of that interpreter.
 
     Raises:
-        UsageError: A file, or a boolean in it or in a variable, is malformed (`pip-config-invalid`).
+        UsageError: A file, or a boolean in it or in a variable, is malformed (`pip-config-invalid`), or a file of
+            constraints cannot be read (`bounds-missing`, `bounds-invalid`).
+        SpecError: A line of a constraint file is malformed.
     """
     files = pip_config_files(environ, prefix)
-    found = _options(environ, files)
-    options = {name: value for name, (value, _) in found.items()}
-    no_index = "no-index" in options and _is_true("no-index", options["no-index"])
-    index_url = options.get("index-url", "").strip()
-    cert = options.get("cert", "").strip()
-    return PipConfig(
-        index_url=None if no_index or not index_url else index_url,
-        extra_index_urls=() if no_index else tuple(options.get("extra-index-url", "").split()),
-        find_links=tuple(_find_link(item, environ) for item in options.get("find-links", "").split()),
-        trusted_hosts=tuple(options.get("trusted-host", "").split()),
-        cert=os.path.abspath(_expand(cert, environ)) if cert else None,  # noqa: PTH100
-        no_index=no_index,
-        files=files,
-        origins=tuple((name, where) for name, (_, where) in found.items()),
-    )
+    options = pip_options(environ, files)
+    said = [
+        Statement(kind, value, "pip", options[name][1])
+        for name, kind in _PLACES
+        if name in options
+        for value in _values(name, options[name][0], environ)
+    ]
+    said += [Statement(kind, YES, "pip", options[name][1]) for name, kind in _FLAGS if _is_true(name, options)]
+    if any(one.kind == "no-index" for one in said):
+        said = [one for one in said if one.kind not in ("index", "extra-index")]
+    own = any(one.kind == "index-strategy" for one in read_uv_config(environ).statements)
+    if any(one.kind == "extra-index" for one in said) and not own:
+        said.append(Statement("index-strategy", _STRATEGY, "pip", "as pip combines its several indexes"))
+    paths, where = options.get("constraint", ("", ""))
+    bounds = read_bounds((("constraint", path, "pip", where) for path in paths.split()), environ)
+    sources = Sources(settled((*said, *bounds.statements, *_formats(options))))
+    return PipConfig(sources, (*files, *bounds.files))
+
+
+def pip_environ(environ: Mapping[str, str], *, prefix: str, cert: str | None) -> dict[str, str]:
+    """Return the environment that pip runs in: what its files and variables say, as far as it may be obeyed.
+
+    pip reads no file of its own in it. What points pip at another place than its interpreter (`user`, `target`), or has
+    it answer another question (`no-deps`), is left out, and what became part of the request comes with that.
+
+    Args:
+        environ: The caller's environment.
+        prefix: `sys.prefix` of the interpreter that pip runs on.
+        cert: The bundle of certificate authorities of the request.
+
+    Raises:
+        UsageError: A file is malformed (`pip-config-invalid`).
+    """
+    found = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
+    for option, (value, _) in pip_options(environ, pip_config_files(environ, prefix)).items():
+        name = f"PIP_{option.upper().replace('-', '_')}"
+        if keeps(name, value):
+            found[name] = " ".join(named_paths(name, value, environ)) or value
+    if cert:
+        found["PIP_CERT"] = cert
+    return {**found, "PIP_CONFIG_FILE": os.devnull}
 
 
 def pip_config_files(environ: Mapping[str, str], prefix: str) -> tuple[str, ...]:
@@ -138,31 +133,12 @@ def pip_config_files(environ: Mapping[str, str], prefix: str) -> tuple[str, ...]
     return tuple(files)
 
 
-def _machine_files(environ: Mapping[str, str]) -> Iterator[str]:
-    if sys.platform == "darwin":
-        yield f"/Library/Application Support/pip/{_BASENAME}"
-        return
-    directories = environ.get("XDG_CONFIG_DIRS", "")
-    for directory in (directories if directories.strip() else "/etc/xdg").split(os.pathsep):
-        yield str(Path(_expand(directory, environ), "pip", _BASENAME))
-    yield f"/etc/{_BASENAME}"
+def pip_options(environ: Mapping[str, str], files: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Return the non-empty options of `pip install` by long name, with their places, all levels over one another.
 
-
-def _user_files(environ: Mapping[str, str]) -> Iterator[str]:
-    yield _expand(f"~/.pip/{_BASENAME}", environ)
-    if sys.platform == "darwin":
-        application = _expand("~/Library/Application Support/pip", environ)
-        yield str(Path(application, _BASENAME))
-        # pip goes to the directory of Linux only while the one of macOS is not there.
-        if not Path(application).is_dir():
-            yield _expand(f"~/.config/pip/{_BASENAME}", environ)
-        return
-    directory = environ.get("XDG_CONFIG_HOME", "")
-    yield str(Path(directory if directory.strip() else _expand("~/.config", environ), "pip", _BASENAME))
-
-
-def _options(environ: Mapping[str, str], files: tuple[str, ...]) -> dict[str, tuple[str, str]]:
-    """Return the non-empty options of `pip install` by long name, with their places, all levels over one another."""
+    Raises:
+        UsageError: A file is malformed (`pip-config-invalid`).
+    """
     sections: dict[str, dict[str, tuple[str, str]]] = {name: {} for name in _SECTIONS}
     for file in files:
         parser = _parse(file)
@@ -180,8 +156,52 @@ def _options(environ: Mapping[str, str], files: tuple[str, ...]) -> dict[str, tu
     return options
 
 
-# pip keeps this old name of the option.
-_ALIASES = {"pypi-url": "index-url"}
+def _machine_files(environ: Mapping[str, str]) -> Iterator[str]:
+    if sys.platform == "darwin":
+        yield f"/Library/Application Support/pip/{_BASENAME}"
+        return
+    directories = environ.get("XDG_CONFIG_DIRS", "")
+    for directory in (directories if directories.strip() else "/etc/xdg").split(os.pathsep):
+        yield str(Path(expand_home(directory, environ), "pip", _BASENAME))
+    yield f"/etc/{_BASENAME}"
+
+
+def _user_files(environ: Mapping[str, str]) -> Iterator[str]:
+    yield expand_home(f"~/.pip/{_BASENAME}", environ)
+    if sys.platform == "darwin":
+        application = expand_home("~/Library/Application Support/pip", environ)
+        yield str(Path(application, _BASENAME))
+        # pip goes to the directory of Linux only while the one of macOS is not there.
+        if not Path(application).is_dir():
+            yield expand_home(f"~/.config/pip/{_BASENAME}", environ)
+        return
+    directory = environ.get("XDG_CONFIG_HOME", "")
+    yield str(Path(directory if directory.strip() else expand_home("~/.config", environ), "pip", _BASENAME))
+
+
+def _values(name: str, text: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of an option that names places, its paths in full."""
+    for item in [text.strip()] if name in ("cert", "index-url") else text.split():
+        if name == "find-links":
+            yield _find_link(item, environ)
+        elif name == "index-url" and not Path(item).exists():
+            yield item
+        elif item:
+            yield absolute_path(item, environ) if name in ("cert", "index-url") else item
+
+
+def _formats(options: Mapping[str, tuple[str, str]]) -> Iterator[Statement]:
+    """Yield what `no-binary` and `only-binary` say, which exclude one another: the later one wins, as in pip."""
+    found: dict[str, Statement] = {}
+    for name, (text, where) in options.items():
+        if name not in ("no-binary", "only-binary"):
+            continue
+        kind: Kind = "no-binary" if name == "no-binary" else "only-binary"
+        for one in format_statements(kind, text.replace(":none:", ""), "pip", where):
+            if one.value == ":all:":
+                found.clear()
+            found[one.value] = one
+    yield from found.values()
 
 
 def _long_name(name: str) -> str:
@@ -197,40 +217,24 @@ def _parse(file: str) -> configparser.RawConfigParser:
     try:
         parser.read_string(content.decode(locale.getpreferredencoding(False)), source=file)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _malformed(file, line, f"is not {error.encoding} text") from error
+        raise _malformed(file, content.count(b"\n", 0, error.start) + 1, f"{error.encoding} text") from error
     except configparser.Error as error:
-        raise _malformed(file, _line_of(error), _reason(error)) from error
+        line = getattr(error, "lineno", None) or getattr(error, "errors", [(1, "")])[0][0]
+        raise _malformed(file, line, "`[section]`, or below one `key = value`, each only once") from error
     return parser
 
 
-def _line_of(error: configparser.Error) -> int:
-    line = getattr(error, "lineno", None)
-    if isinstance(line, int):
-        return line
-    return error.errors[0][0] if isinstance(error, configparser.ParsingError) else 1
-
-
-def _reason(error: configparser.Error) -> str:
-    if isinstance(error, configparser.MissingSectionHeaderError):
-        return "stands before the first `[section]`"
-    if isinstance(error, configparser.DuplicateSectionError):
-        return f"opens section [{error.section}] again"
-    if isinstance(error, configparser.DuplicateOptionError):
-        return f"sets {error.option} again in [{error.section}]"
-    return "is neither `[section]` nor `key = value`"
-
-
-def _malformed(file: str, line: int, reason: str) -> UsageError:
+def _malformed(file: str, line: int, expected: str) -> UsageError:
     return UsageError(
-        f"pip's configuration cannot be read: line {line} of {file} {mask(reason)}",
+        f"pip's configuration cannot be read: line {line} of {file} is not {expected}",
         code="pip-config-invalid",
         where=f"{file}:{line}",
         remedy="correct that line, or set PIP_CONFIG_FILE=/dev/null to go without pip's files",
     )
 
 
-def _is_true(name: str, value: str) -> bool:
+def _is_true(name: str, options: Mapping[str, tuple[str, str]]) -> bool:
+    value = options.get(name, ("no", ""))[0]
     if value.lower() not in _TRUE | _FALSE:
         raise UsageError(
             f"pip's option {name} is {mask(value)!r}, which is no boolean",
@@ -242,18 +246,9 @@ def _is_true(name: str, value: str) -> bool:
 
 
 def _find_link(item: str, environ: Mapping[str, str]) -> str:
-    expanded = _expand(item, environ)
+    expanded = expand_home(item, environ)
     # pip takes `~` for the home directory only where the result is there.
     if item.startswith("~") and Path(expanded).exists():
         return os.path.realpath(expanded)
-    if "://" in item or item.startswith("file:"):
-        return item
-    # pip would take it from its working directory, and uv is run in another one.
-    return os.path.abspath(item)  # noqa: PTH100
-
-
-def _expand(path: str, environ: Mapping[str, str]) -> str:
-    """Return `path` with a leading `~` expanded, by HOME of the given environment where it has one."""
-    if path == "~" or path.startswith("~/"):
-        return environ.get("HOME", os.path.expanduser("~")).rstrip("/") + path[1:]  # noqa: PTH111
-    return os.path.expanduser(path)  # noqa: PTH111
+    # pip would take it from its working directory, and the tools are run in another one.
+    return item if "://" in item or item.startswith("file:") else os.path.abspath(item)  # noqa: PTH100

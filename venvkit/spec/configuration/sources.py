@@ -3,79 +3,130 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from venvkit.spec.configuration.statements import SPEAKERS, By, Kind, Statement, settled, without
+from venvkit.base.mask import mask
+from venvkit.spec.configuration.statements import SPEAKERS, YES, By, Kind, Statement, settled, without
 from venvkit.spec.engine_values import Engine
 from venvkit.spec.language.marker import MarkerContext
 
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _CUDA_LINE = re.compile(r"/(cu\d{2,3})(?:/|$)")
+# What decides how a source is reached; the packages that are tied to an index are levers.
+_NOT_DECISIVE = ("cert", "package-index")
 
 
 class Sources(Struct, frozen=True):
-    """The places that distributions may come from.
+    """Where distributions may come from, as the account of what each speaker says about it.
 
     Args:
-        index_url: The index; None leaves it to the installer.
-        extra_index_urls: Further indexes, the first asked first.
-        find_links: Directories or pages of wheels.
-        trusted_hosts: Hosts whose certificates are not checked.
-        index_strategy: How several indexes are combined, in uv's words; None leaves it to the installer.
-        no_build_isolation: Build with what the environment has.
-        no_index: Ask no index at all, whoever names one later.
-        optional_index_urls: Those of `extra_index_urls` that may be left out when they cannot be reached. A
-            refusal (401, 403) is an error all the same.
+        statements: The account, the strongest speaker first: what is in force, and what is not and why.
+        optional_index_urls: Those of the further indexes that may be left out when they cannot be reached. A refusal
+            (401, 403) is an error all the same.
         public_indexes: Addresses, each with a slash at its end, below which indexes are open to everybody: a 403
             from one of them says that it lacks the project.
-        cert: A bundle of certificate authorities in place of the installer's own, as pip's configuration names it.
-        statements: Who said which of this, and what was not heeded. No part of the value.
     """
 
-    index_url: str | None = None
-    extra_index_urls: tuple[str, ...] = ()
-    find_links: tuple[str, ...] = ()
-    trusted_hosts: tuple[str, ...] = ()
-    index_strategy: str | None = None
-    no_build_isolation: bool = False
-    optional_index_urls: tuple[str, ...] = ()
-    no_index: bool = False
-    public_indexes: tuple[str, ...] = ()
-    cert: str | None = None
     statements: tuple[Statement, ...] = ()
+    optional_index_urls: tuple[str, ...] = ()
+    public_indexes: tuple[str, ...] = ()
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sources) and self._compared == other._compared
+    @classmethod
+    def said(
+        cls,
+        by: By,
+        *,
+        index_url: str | None = None,
+        extra_index_urls: Iterable[str] = (),
+        find_links: Iterable[str] = (),
+        trusted_hosts: Iterable[str] = (),
+        index_strategy: str | None = None,
+        no_build_isolation: bool = False,
+    ) -> Sources:
+        """Return what one speaker says, by the names of a spec's fields; see the properties for their meaning."""
+        lists: tuple[tuple[Kind, Iterable[str | None]], ...] = (
+            ("extra-index", extra_index_urls),
+            ("index", (index_url,)),
+            ("index-strategy", (index_strategy,)),
+            ("find-links", find_links),
+            ("trusted-host", trusted_hosts),
+            ("no-build-isolation", (YES if no_build_isolation else None,)),
+        )
+        return cls(settled(Statement(kind, value, by) for kind, values in lists for value in values if value))
 
-    def __hash__(self) -> int:
-        return hash(self._compared)
+    def __repr__(self) -> str:
+        return f"Sources({self.statements!r}, optional={mask(repr(self.optional_index_urls))})"
+
+    def values(self, kind: Kind) -> tuple[str, ...]:
+        """Return what is in force of one kind, the strongest first."""
+        return tuple(one.value for one in self.statements if one.kind == kind and not one.dropped)
+
+    def _first(self, kind: Kind) -> str | None:
+        return next(iter(self.values(kind)), None)
 
     @property
-    def _compared(self) -> tuple[object, ...]:
-        ignored = ("public_indexes", "statements")
-        return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in ignored)
+    def index_url(self) -> str | None:
+        """The index; None leaves it to the installer."""
+        return self._first("index")
+
+    @property
+    def extra_index_urls(self) -> tuple[str, ...]:
+        """Further indexes, the first asked first."""
+        return self.values("extra-index")
+
+    @property
+    def find_links(self) -> tuple[str, ...]:
+        """Directories or pages of wheels."""
+        return self.values("find-links")
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """Hosts, with or without a port, whose certificates are not checked."""
+        return self.values("trusted-host")
+
+    @property
+    def index_strategy(self) -> str | None:
+        """How several indexes are combined, in uv's words; None leaves it to the installer."""
+        return self._first("index-strategy")
+
+    @property
+    def cert(self) -> str | None:
+        """A bundle of certificate authorities in place of the installer's own."""
+        return self._first("cert")
+
+    @property
+    def no_index(self) -> bool:
+        """Whether no index is asked, whoever names one later."""
+        return bool(self.values("no-index"))
+
+    @property
+    def no_build_isolation(self) -> bool:
+        """Whether a build uses what the environment has."""
+        return bool(self.values("no-build-isolation"))
 
     @property
     def decisive(self) -> Sources:
-        """The part that decides which distributions are found, for keys."""
-        return replace(self, public_indexes=(), cert=None, statements=())
+        """The part that decides which distributions are found, for keys: values without speakers and places."""
+        found = (one for one in self.statements if not one.dropped and one.kind not in _NOT_DECISIVE)
+        kept = sorted((one.kind, number, one.value) for number, one in enumerate(found))
+        statements = tuple(Statement(kind, value, "caller") for kind, _, value in kept)
+        return Sources(statements, self.optional_index_urls)
 
-    def said(self, by: By) -> tuple[Statement, ...]:
-        """Return what this states as statements of one speaker, unless it has an account of its own."""
-        if self.statements:
-            return self.statements
-        lists: tuple[tuple[Kind, tuple[str | None, ...]], ...] = (
-            ("extra-index", self.extra_index_urls),
-            ("index", (self.index_url,)),
-            ("index-strategy", (self.index_strategy,)),
-            ("find-links", self.find_links),
-            ("trusted-host", self.trusted_hosts),
-            ("cert", (self.cert,)),
+    def without_indexes(self, lost: Collection[str]) -> Sources:
+        """Return these sources without some further indexes, which cannot be reached."""
+        gone = "it cannot be reached, and is optional"
+        return replace(
+            self,
+            statements=without(self.statements, ("extra-index",), gone, values=lost),
+            optional_index_urls=tuple(url for url in self.optional_index_urls if url not in lost),
         )
-        return tuple(Statement(kind, value, by) for kind, values in lists for value in values if value)
+
+    def adding(self, statements: Iterable[Statement]) -> Sources:
+        """Return these sources with weaker statements behind their own."""
+        return replace(self, statements=settled((*self.statements, *statements)))
 
 
 def stated_sources(first: Sources, second: Sources, pip: Sources | None) -> Sources:
@@ -83,25 +134,13 @@ def stated_sources(first: Sources, second: Sources, pip: Sources | None) -> Sour
 
     An index of caller or spec replaces pip's index and extra indexes together; find-links and hosts add up.
     """
-    owner: By = "caller" if first.index_url or first.extra_index_urls else "spec"
-    mine = owner == "caller" or bool(second.index_url or second.extra_index_urls)
-    pip = pip or Sources()
-    theirs = pip.said("pip")
-    if mine:
-        theirs = without(theirs, ("index", "extra-index", "index-strategy"), f"{SPEAKERS[owner]} names indexes")
-    index_url = first.index_url or second.index_url
-    extra = unique(first.extra_index_urls, second.extra_index_urls)
-    return Sources(
-        index_url=index_url if mine else pip.index_url,
-        extra_index_urls=extra if mine else pip.extra_index_urls,
-        find_links=unique(first.find_links, second.find_links, pip.find_links),
-        trusted_hosts=unique(first.trusted_hosts, second.trusted_hosts, pip.trusted_hosts),
-        index_strategy=first.index_strategy or second.index_strategy or (None if mine else pip.index_strategy),
-        no_build_isolation=first.no_build_isolation or second.no_build_isolation or pip.no_build_isolation,
-        no_index=pip.no_index and not mine,
-        cert=first.cert or second.cert or pip.cert,
-        statements=settled((*first.said("caller"), *second.said("spec"), *theirs)),
-    )
+    theirs = (pip or Sources()).statements
+    owners: tuple[tuple[By, Sources], ...] = (("caller", first), ("spec", second))
+    owner = next((by for by, one in owners if one.index_url or one.extra_index_urls), None)
+    if owner is not None:
+        kinds: tuple[Kind, ...] = ("index", "extra-index", "index-strategy", "no-index")
+        theirs = without(theirs, kinds, f"{SPEAKERS[owner]} names indexes")
+    return Sources(settled((*first.statements, *second.statements, *theirs)))
 
 
 def with_engine(
@@ -128,24 +167,18 @@ def with_engine(
     elif stated.extra_index_urls:
         others = next(one for one in stated.statements if one.kind == "extra-index" and not one.dropped)
         found = without(found, ("extra-index",), f"{SPEAKERS[others.by]} names further indexes")
-    urls = unique(tuple(one.value for one in found if one.kind == "extra-index" and not one.dropped))
-    hosts = tuple(one.value for one in found if one.by == "host" and not one.dropped)
-    optional = unique(hosts, tuple(url for url in urls if engine and url in engine.optional_index_urls))
-    strategy = stated.index_strategy
     if engine is not None and engine.index_strategy:
         # The strategy is there to combine the indexes: without any, the installer's own is safer.
-        combines = bool(urls or stated.extra_index_urls)
-        strategy = strategy or (engine.index_strategy if combines else None)
+        combines = stated.extra_index_urls or any(one.kind == "extra-index" and not one.dropped for one in found)
         why = "" if combines else "there are no further indexes to combine"
         found += (Statement("index-strategy", engine.index_strategy, "engine", _at(engine), dropped=why),)
-    sources = replace(
-        stated,
-        extra_index_urls=unique(stated.extra_index_urls, urls),
-        index_strategy=strategy,
-        optional_index_urls=optional,
-        statements=settled((*stated.statements, *found)),
-    )
-    return sources, tied
+    sources = stated.adding(found)
+    added = [
+        one for one in sources.statements[len(stated.statements) :] if one.kind == "extra-index" and not one.dropped
+    ]
+    optional = [one.value for one in added if one.by == "host"]
+    optional += [one.value for one in added if engine and one.value in engine.optional_index_urls]
+    return replace(sources, optional_index_urls=unique(tuple(optional))), tied
 
 
 def with_public(sources: Sources, public: tuple[str, ...]) -> Sources:

@@ -1,4 +1,4 @@
-"""Who says what about sources, and what came of it: an account that goes with them, for whoever asks why."""
+"""The account of sources: what each speaker says about where packages come from, and which of it is in force."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
-Kind = Literal["index", "extra-index", "package-index", "find-links", "trusted-host", "index-strategy", "cert"]
+from venvkit.base.mask import mask
+
+Kind = Literal[
+    "index", "extra-index", "package-index", "find-links", "trusted-host", "index-strategy", "cert",
+    "no-index", "no-build-isolation", "constraint", "override", "exclude", "only-binary", "no-binary", "prerelease",
+]  # fmt: skip
 By = Literal["caller", "spec", "pip", "rule", "engine", "host", "uv"]
-# Of these only the strongest statement counts; of the others all do.
+# Only the strongest statement of these kinds counts; of the others all do.
 _SINGLE = frozenset({"index", "package-index", "index-strategy"})
+# The value of a statement that is a flag.
+YES = "yes"
 SPEAKERS: dict[By, str] = {
     "caller": "the caller",
     "spec": "the spec",
@@ -25,15 +32,15 @@ SPEAKERS: dict[By, str] = {
 
 
 class Statement(Struct, frozen=True):
-    """One thing that somebody says about sources.
+    """One thing that a speaker says about sources.
 
     Args:
-        kind: What it is about.
-        value: An address, a host, a strategy or a file.
-        by: Who says it.
-        where: The place where it is said: a file, a variable, a field; empty where `by` tells it all.
-        package: For a `package-index`, the distribution that comes from there alone.
-        dropped: Why it is not in force; empty when it is.
+        kind: The subject.
+        value: An address, a host, a strategy, a file, a requirement line or a name.
+        by: The speaker.
+        where: The file, variable or field that says so; empty where `by` is enough.
+        package: For a `package-index`, the distribution that comes from that index alone.
+        dropped: Why the statement is not in force; empty when it is.
     """
 
     kind: Kind
@@ -43,9 +50,12 @@ class Statement(Struct, frozen=True):
     package: str = ""
     dropped: str = ""
 
+    def __repr__(self) -> str:
+        return f"Statement({self.kind!r}, {mask(self.value)!r}, {self.by!r}, {self.where!r}, {self.package!r})"
+
 
 def settled(statements: Iterable[Statement]) -> tuple[Statement, ...]:
-    """Return statements, the strongest first, with those dropped that a stronger one leaves nothing to say."""
+    """Return statements, the strongest first, with each dropped that a stronger one makes void."""
     found: list[Statement] = []
     taken: dict[tuple[str, str], Statement] = {}
     for one in statements:
@@ -60,10 +70,21 @@ def settled(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     return tuple(found)
 
 
-def without(statements: Iterable[Statement], kinds: Iterable[Kind], why: str) -> tuple[Statement, ...]:
-    """Return statements with those of some kinds dropped for a reason, unless they are already."""
-    kinds = tuple(kinds)
-    return tuple(replace(one, dropped=why) if one.kind in kinds and not one.dropped else one for one in statements)
+def without(
+    statements: Iterable[Statement], kinds: Iterable[Kind], why: str, *, values: Iterable[str] | None = None
+) -> tuple[Statement, ...]:
+    """Return statements with those of some kinds dropped for a reason, unless they are dropped already.
+
+    Args:
+        values: Drop only statements with one of these values; None drops all of the kinds.
+    """
+    kinds, some = tuple(kinds), None if values is None else set(values)
+    return tuple(
+        replace(one, dropped=why)
+        if one.kind in kinds and not one.dropped and (some is None or one.value in some)
+        else one
+        for one in statements
+    )
 
 
 def _reason(one: Statement, stronger: Statement) -> str:

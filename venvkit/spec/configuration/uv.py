@@ -1,14 +1,14 @@
-"""uv's own configuration as far as it names sources: UV_* variables, then the uv.toml of the user and the machine.
+"""uv's own configuration as far as it names sources: UV_* variables, then the uv.toml of the user and of the machine.
 
-uv reads it by itself. Here it is read to tell who said what, and for the few reads of a source that are ours. The
-order is the one in which uv 0.13 was seen to ask its indexes; what uv would refuse it refuses with its own words.
+uv reads it by itself. It is read here for the account of sources, for the reads of a source that are ours, and for what
+becomes part of the request. The order is the one in which uv 0.13 was seen to ask its indexes; what uv would refuse it
+refuses in its own words.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,17 +17,16 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.base.mask import mask
+from venvkit.base.reading import parse_toml, read_regular
+from venvkit.settings.tooloptions import tool_options
+from venvkit.spec.configuration.bounds import BoundKind, Bounds, format_statements, read_bounds
+from venvkit.spec.configuration.paths import absolute_path, named_index, named_paths, refused
 from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.configuration.statements import SPEAKERS, Kind, Statement, settled, without
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 _Tables: TypeAlias = tuple[tuple[str, dict[str, Any]], ...]
 TRUE = frozenset(("1", "true", "t", "yes", "y", "on"))
-_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(?=\S)")
 # Variable, what it is about, and what stands between several values.
 _VARIABLES: tuple[tuple[str, Kind, str | None], ...] = (
     ("UV_INDEX", "extra-index", " "),
@@ -40,6 +39,15 @@ _VARIABLES: tuple[tuple[str, Kind, str | None], ...] = (
     ("SSL_CERT_FILE", "cert", None),
     ("SSL_CERT_DIR", "cert", None),
 )
+# Variables that become part of the request. `uv pip` itself reads the first three. The others are for `uv sync`, and
+# hold here as well, since whoever sets them means every install.
+_BOUNDS: tuple[tuple[str, BoundKind], ...] = (
+    ("UV_CONSTRAINT", "constraint"),
+    ("UV_OVERRIDE", "override"),
+    ("UV_EXCLUDE", "exclude"),
+)
+_FORMATS: tuple[tuple[str, Kind], ...] = (("UV_NO_BUILD", "only-binary"), ("UV_NO_BINARY", "no-binary"))
+_PLACES = ("index", "extra-index", "find-links")
 _SYSTEM_CERTS = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 
 
@@ -54,6 +62,7 @@ class UvConfig(Struct, frozen=True):
         no_sources: The files that have uv overlook the index that a package is tied to, each with the packages,
             or None for all.
         users: Addresses that variables (`UV_INDEX_NAME_USERNAME`) give a user, each with the address as it is then.
+        refused: Files and their keys that would have uv install elsewhere, or answer another question.
     """
 
     statements: tuple[Statement, ...] = ()
@@ -62,11 +71,12 @@ class UvConfig(Struct, frozen=True):
     no_index: str = ""
     no_sources: tuple[tuple[str, frozenset[NormalizedName] | None], ...] = ()
     users: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         hidden = dict.fromkeys(self.users, "****")
         shown = (f"{name}={hidden if name == 'users' else getattr(self, name)!r}" for name in self.__struct_fields__)
-        return f"UvConfig({', '.join(shown)})"
+        return mask(f"UvConfig({', '.join(shown)})")
 
     @property
     def own_trust(self) -> bool:
@@ -80,12 +90,15 @@ def uv_config_files(environ: Mapping[str, str]) -> tuple[str, ...]:
     A machine may have several places for one file; uv reads the first that is there.
     """
     if named := environ.get("UV_CONFIG_FILE"):
-        return (named,)
+        return (absolute_path(named, environ),)
     if environ.get("UV_NO_CONFIG", "").lower() in TRUE:
         return ()
     base = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+    user = f"{base}/uv/uv.toml"
+    if environ.get("UV_NO_SYSTEM_CONFIG", "").lower() in TRUE:
+        return (user,)
     folders = filter(None, environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep))
-    return (f"{base}/uv/uv.toml", *(f"{folder}/uv/uv.toml" for folder in folders), "/etc/uv/uv.toml")
+    return (user, *(f"{folder}/uv/uv.toml" for folder in folders), "/etc/uv/uv.toml")
 
 
 def uv_config_texts(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -114,8 +127,40 @@ def read_uv_config(environ: Mapping[str, str]) -> UvConfig:
         no_index = no_index or (path if True in (table.get("no-index"), _pip(table).get("no-index")) else "")
     users = dict(_users(files, environ))
     return UvConfig(
-        (*_of_variables(environ), *_of_files(files)), system, proxies, no_index, tuple(_no_sources(files)), users
+        (*_of_variables(environ), *_of_files(files)),
+        system,
+        proxies,
+        no_index,
+        tuple(_no_sources(files)),
+        users,
+        tuple((path, key) for path, table in files for key in tool_options("uv-pip") if _pip(table).get(key)),
     )
+
+
+def check_uv_config(config: UvConfig) -> None:
+    """Raise `UsageError` (`tool-option-refused`) where a uv.toml would have uv install elsewhere or something else."""
+    for path, key in config.refused:
+        raise refused(f"`{key}` of [pip]", path)
+
+
+def uv_bounds(environ: Mapping[str, str]) -> Bounds:
+    """Return what uv's variables bound, to become part of the request: uv does not see these variables.
+
+    Raises:
+        UsageError: A file is missing or cannot be read.
+        SpecError: A line of a file, or a name, is malformed.
+    """
+    named = ((kind, path, name) for name, kind in _BOUNDS for path in named_paths(name, environ.get(name, ""), environ))
+    bounds = read_bounds(((kind, path, "uv", name) for kind, path, name in named), environ)
+    formats = [
+        one
+        for name, kind in _FORMATS
+        for one in (
+            *format_statements(kind, environ.get(f"{name}_PACKAGE", ""), "uv", f"{name}_PACKAGE"),
+            *format_statements(kind, "", "uv", name, every=environ.get(name, "").lower() in TRUE),
+        )
+    ]
+    return Bounds((*bounds.statements, *formats), bounds.files)
 
 
 def in_force(sources: Sources, environ: Mapping[str, str]) -> tuple[Statement, ...]:
@@ -130,7 +175,7 @@ def in_force(sources: Sources, environ: Mapping[str, str]) -> tuple[Statement, .
         variables = without(variables, ("index", "extra-index"), "the request names its own index")
     files = tuple(one for one in theirs if not one.where.startswith(("UV_", "SSL_")))
     trust = tuple(one for one in theirs if one.kind == "cert")
-    said = sources.said("caller")
+    said = sources.statements
     if config.own_trust:
         where = config.system_certs or trust[0].where
         said = without(said, ("cert",), f"{where} says whom to trust")
@@ -144,17 +189,11 @@ def trusted_bundle(sources: Sources, environ: Mapping[str, str]) -> str | None:
     return sources.cert if sources.cert and not read_uv_config(environ).own_trust else None
 
 
-def named_index(text: str) -> tuple[str, str]:
-    """Return the name, empty where there is none, and the address of an index as uv's variables put it."""
-    match = _NAMED.match(text)
-    return (match[1], text[match.end() :]) if match else ("", text)
-
-
 def _files(environ: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the files that are there: the user's, and the first of the machine's."""
     for path in (files := uv_config_files(environ)):
         try:
-            yield path, tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            yield path, parse_toml(read_regular(path))
         except (OSError, ValueError):  # not there, or not to be read: then uv says so
             continue
         if path != files[0]:
@@ -190,7 +229,8 @@ def _of_variables(environ: Mapping[str, str]) -> Iterator[Statement]:
         text = environ.get(name, "").strip()
         for value in text.split(separator) if separator else [text]:
             if value.strip():
-                yield Statement(kind, named_index(value.strip())[1], "uv", name)
+                address = named_index(value.strip())[1]
+                yield Statement(kind, absolute_path(address, environ) if kind in _PLACES else address, "uv", name)
 
 
 def _of_files(files: _Tables) -> Iterator[Statement]:

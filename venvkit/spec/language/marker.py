@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from venvkit.spec.language.nodes import (
     DEVICE_NAMES,
     ENGINE_NAMES,
     FLAG_NAMES,
+    IGNORED,
     TEXT_NAMES,
     VERSION_NAMES,
     AcceleratorFacts,
@@ -35,13 +37,15 @@ from venvkit.spec.language.nodes import (
 )
 from venvkit.spec.language.urls import quoted
 
-__all__ = ["AcceleratorFacts", "Marker", "MarkerContext", "parse_marker"]
+__all__ = ["AcceleratorFacts", "Marker", "MarkerContext", "Parser", "Token", "parse_marker", "tokenize"]
+
+Token = tuple[str, str]  # kind (punctuation, op, string or word) and text
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<punctuation>[()])
         |(?P<op>===|~=|==|!=|<=|>=|<|>)
         |(?P<string>"[^"]*"|'[^']*')
-        |(?P<word>\#[^\#\s"']+\#|[A-Za-z_][A-Za-z0-9_]*)
+        |(?P<word>\#[^\#\s"']+\#|[A-Za-z_][A-Za-z0-9_.]*)
         )""",
     re.VERBOSE,
 )
@@ -63,27 +67,50 @@ def parse_marker(text: str, *, known: Collection[str] | None, place: str = "") -
     Raises:
         SpecError: The text is no marker (`requirement-invalid`), or uses an unknown name (`marker-unknown`).
     """
-    parser = _Parser(text, _tokenize(text, place), known, place)
-    node = parser.alternatives(0)
-    if parser.peek() is not None:
-        raise _malformed(text, place, f"does not end where `{_shown(parser.peek())}` stands")
-    return Marker(node)
+    names = None if known is None else frozenset(known)
+    try:
+        return _parsed(text, names)
+    except SpecError:
+        return Parser(text, tokenize(text, place), names, place).parsed()  # which names the place
 
 
-class _Parser(Struct):
+@lru_cache(maxsize=4096)
+def _parsed(text: str, known: frozenset[str] | None) -> Marker:
+    return Parser(text, tokenize(text, ""), known, "").parsed()
+
+
+class Parser(Struct):
+    """Descends through the tokens of one marker.
+
+    Args:
+        text: The marker, for messages.
+        rest: Its tokens.
+        known: Names of the `#variables#` that have a value; None accepts any.
+        place: Where the marker stands, for messages.
+    """
+
     text: str
-    rest: list[tuple[str, str]]
+    rest: list[Token]
     known: Collection[str] | None
     place: str
     at: int = 0
 
-    def peek(self) -> tuple[str, str] | None:
+    def parsed(self) -> Marker:
+        node = self.alternatives(0)
+        if (token := self.peek()) is not None:
+            raise self.malformed(f"does not end where `{token[1]}` stands")
+        return Marker(node)
+
+    def malformed(self, reason: str) -> SpecError:
+        return _malformed(self.text, self.place, reason)
+
+    def peek(self) -> Token | None:
         return self.rest[self.at] if self.at < len(self.rest) else None
 
-    def take(self) -> tuple[str, str]:
+    def take(self) -> Token:
         token = self.peek()
         if token is None:
-            raise _malformed(self.text, self.place, "ends too early")
+            raise self.malformed("ends too early")
         self.at += 1
         return token
 
@@ -97,27 +124,27 @@ class _Parser(Struct):
 
     def alternatives(self, depth: int) -> Node:
         if depth > _DEPTH:
-            raise _malformed(self.text, self.place, "is nested too deeply")
+            raise self.malformed("is nested too deeply")
         parts = [self.conjunction(depth)]
         while self.accept("or"):
             parts.append(self.conjunction(depth))
-        return parts[0] if len(parts) == 1 else AnyOf(_flat(AnyOf, parts))
+        return _joined(AnyOf, parts)
 
     def conjunction(self, depth: int) -> Node:
         parts = [self.term(depth)]
         while self.accept("and"):
             parts.append(self.term(depth))
-        return parts[0] if len(parts) == 1 else All(_flat(All, parts))
+        return _joined(All, parts)
 
     def term(self, depth: int) -> Node:
         if depth > _DEPTH:
-            raise _malformed(self.text, self.place, "is nested too deeply")
+            raise self.malformed("is nested too deeply")
         if self.accept("not"):
             return Not(self.term(depth + 1))
         if self.accept("("):
             node = self.alternatives(depth + 1)
             if not self.accept(")"):
-                raise _malformed(self.text, self.place, "lacks a closing parenthesis")
+                raise self.malformed("lacks a closing parenthesis")
             return node
         return self.comparison()
 
@@ -130,12 +157,12 @@ class _Parser(Struct):
         right = self.take()
         self.check_operand(right)
         if (left[0] == "string") is (right[0] == "string"):
-            raise _malformed(self.text, self.place, "must compare one variable with one quoted string")
+            raise self.malformed("must compare one variable with one quoted string")
         flipped = left[0] == "string"
         name, literal = (right[1], left[1]) if flipped else (left[1], right[1])
         node = Comparison(name, op, literal[1:-1], flipped)
         if (fault := _fault(node)) is not None:
-            raise _malformed(self.text, self.place, fault)
+            raise self.malformed(fault)
         return node
 
     def operator(self) -> str:
@@ -145,17 +172,17 @@ class _Parser(Struct):
             return "in"
         kind, value = self.take()
         if kind != "op":
-            raise _malformed(self.text, self.place, f"wants a comparison where `{value}` stands")
+            raise self.malformed(f"wants a comparison where `{value}` stands")
         return value
 
-    def check_operand(self, token: tuple[str, str]) -> None:
+    def check_operand(self, token: Token) -> None:
         kind, value = token
         if kind == "string":
             return
         if kind != "word" or value in _KEYWORDS:
-            raise _malformed(self.text, self.place, f"wants a variable or a string where `{value}` stands")
+            raise self.malformed(f"wants a variable or a string where `{value}` stands")
         if value in FLAG_NAMES:
-            raise _malformed(self.text, self.place, f"compares `{value}`, which stands alone")
+            raise self.malformed(f"compares `{value}`, which stands alone")
         if value in _PLAIN_NAMES or value in ENGINE_NAMES:
             return
         if value.startswith("#") and (self.known is None or value.strip("#") in self.known):
@@ -165,8 +192,13 @@ class _Parser(Struct):
         raise unknown_name(value, self.text, self.place, f"did you mean `{near[0]}`?" if near else "")
 
 
-def _tokenize(text: str, place: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def tokenize(text: str, place: str) -> list[Token]:
+    """Split a marker into its tokens.
+
+    Raises:
+        SpecError: It holds something that is no token (`requirement-invalid`).
+    """
+    found: list[Token] = []
     at, end = 0, len(text.rstrip())
     while at < end:
         token = _TOKEN.match(text, at, end)
@@ -177,12 +209,15 @@ def _tokenize(text: str, place: str) -> list[tuple[str, str]]:
     return found
 
 
-def _flat(kind: type[All] | type[AnyOf], parts: list[Node]) -> tuple[Node, ...]:
-    """Return `parts` with those of the same kind dissolved, so that equal meanings compare alike."""
+def _joined(kind: type[All] | type[AnyOf], parts: list[Node]) -> Node:
+    """Join parts, those of the same kind dissolved, so that equal meanings compare alike."""
     flat: list[Node] = []
     for part in parts:
-        flat.extend(part.parts if isinstance(part, kind) else (part,))
-    return tuple(flat)
+        if part is not IGNORED:
+            flat.extend(part.parts if isinstance(part, kind) else (part,))
+    if len(flat) > 1:
+        return kind(tuple(flat))
+    return flat[0] if flat else IGNORED
 
 
 def _fault(node: Comparison) -> str | None:
@@ -205,10 +240,6 @@ def _fault(node: Comparison) -> str | None:
     if op == "~=" and name in VERSION_NAMES and not is_specifier(op, literal):
         return f"uses `{op}`, which needs a version of at least two parts"
     return None
-
-
-def _shown(token: tuple[str, str] | None) -> str:
-    return token[1] if token else ""
 
 
 def _malformed(text: str, place: str, reason: str) -> SpecError:

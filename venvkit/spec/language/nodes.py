@@ -51,6 +51,10 @@ class AcceleratorFacts(Protocol):
     def cuda_arch(self) -> str | None: ...
 
 
+def _no_accelerator() -> AcceleratorFacts:
+    raise NotImplementedError("no marker about devices is evaluated here")
+
+
 class MarkerContext(Struct, frozen=True):
     """What markers are evaluated in.
 
@@ -63,8 +67,8 @@ class MarkerContext(Struct, frozen=True):
     """
 
     environment: Mapping[str, str]
-    engine: str | None
-    accelerator: Callable[[], AcceleratorFacts]
+    engine: str | None = None
+    accelerator: Callable[[], AcceleratorFacts] = _no_accelerator
     variables: Mapping[str, str] = field(default_factory=dict)
     engine_names: frozenset[str] = frozenset()
 
@@ -190,6 +194,8 @@ class AnyOf(Struct, frozen=True):
 
 
 Node = Flag | Comparison | Not | All | AnyOf
+# A comparison without a meaning: its `and` or `or` goes on without it, and alone it holds.
+IGNORED: Node = All(())
 
 
 class Marker(Struct, frozen=True):

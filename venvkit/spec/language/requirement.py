@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from typing import Literal
-from urllib.parse import SplitResult, parse_qs, unquote
+from urllib.parse import SplitResult, parse_qs, quote, unquote
 
 from msgspec import Struct
 from packaging.requirements import InvalidRequirement
@@ -23,16 +23,15 @@ from packaging.utils import (
 
 from venvkit.errors import SpecError
 from venvkit.spec.language.marker import Marker, parse_marker
-from venvkit.spec.language.pep508 import parse_requirement
-from venvkit.spec.language.urls import check_requirement_url, has_control, quoted
+from venvkit.spec.language.pep508 import DIRECT, NAME, URL, parse_head, split_marker
+from venvkit.spec.language.urls import absolute_path, check_requirement_url, has_control, quoted
 
-_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-_SYSTEM = re.compile(rf"#system_({_NAME})#", re.IGNORECASE)
-_ENGINE = re.compile(rf"#({_NAME})_dependencies#|({_NAME})_dependencies", re.IGNORECASE)
-_DIRECT = re.compile(rf"({_NAME})\s*(\[[^\]]*\])?\s*@\s*(.*)", re.DOTALL)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_SYSTEM = re.compile(rf"#system_({NAME})#", re.IGNORECASE)
+_ENGINE = re.compile(rf"#({NAME})_dependencies#|({NAME})_dependencies", re.IGNORECASE)
+_DIRECT_PATH = re.compile(
+    rf"(?P<name>\s*(?:{NAME}\s*(?:\[[^\]]*\])?\s*@\s*)?)(?:(?P<scheme>file:)(?!/)|(?<=[@\s])(?=\.\.?/|~|/))(?P<path>\S+)"
+)
 _PATH = re.compile(r"[./~\\]|[A-Za-z]:[\\/]")
-_URL_MARKER = re.compile(r"\s;")
 
 
 class Requirement(Struct, frozen=True):
@@ -93,7 +92,7 @@ def parse_line(text: str, *, place: str, known_variables: Collection[str] | None
     """
     stripped = text.strip(" \t")
     _refuse(stripped, place)
-    head, marker_text = _split(stripped)
+    head, marker_text = split_marker(stripped)
     if marker_text is not None and not marker_text.strip():
         raise _invalid(text, place, "nothing follows the `;`", "write a marker, or remove the `;`")
     marker = None
@@ -106,6 +105,27 @@ def parse_line(text: str, *, place: str, known_variables: Collection[str] | None
         return Line("engine", found[1] or found[2], None, marker)
     requirement = _requirement(head, text, place)
     return Line("requirement", requirement.name, requirement, marker)
+
+
+def with_absolute_path(text: str, folder: str | None) -> str:
+    """Return a line with the path of its direct reference made an absolute file URL.
+
+    >>> with_absolute_path("tool @ ./wheels/tool-1.0-py3-none-any.whl ; os_name == 'posix'", "/models")
+    "tool @ file:///models/wheels/tool-1.0-py3-none-any.whl ; os_name == 'posix'"
+
+    Args:
+        text: A string of a spec. One without a path, or with a URL of a host, is returned as it is.
+        folder: What relative paths are relative to; None leaves them as they are.
+    """
+    head, _ = split_marker(text)
+    found = _DIRECT_PATH.fullmatch(head)
+    if found is None or not ("@" in found["name"] or found["scheme"]):
+        return text  # a path alone does not tell the name of its distribution
+    path, fragment, digest = found["path"].partition("#")
+    absolute = absolute_path(unquote(path) if found["scheme"] else path, folder)
+    if not absolute.startswith("/"):
+        return text
+    return f"{found['name']}file://{quote(absolute)}{fragment}{digest}{text[len(head) :]}"
 
 
 def _refuse(text: str, place: str) -> None:
@@ -122,26 +142,14 @@ def _refuse(text: str, place: str) -> None:
     if _PATH.match(text):
         remedy = "write `name @ file:///absolute/path`"
         raise _invalid(text, place, "is a local path", remedy)
-    if has_control(text) and not _is_url(text):
+    if has_control(text) and not (URL.match(text) or DIRECT.match(text)):
         raise _invalid(text, place, "holds a control character or a line break", "write one requirement")
 
 
-def _is_url(text: str) -> bool:
-    return _URL.match(text) is not None or _DIRECT.match(text) is not None
-
-
-def _split(text: str) -> tuple[str, str | None]:
-    if _is_url(text):
-        found = _URL_MARKER.search(text)
-        return (text[: found.start()].rstrip(), text[found.end() :]) if found else (text, None)
-    head, semicolon, marker = text.partition(";")
-    return head.rstrip(), marker if semicolon else None
-
-
 def _requirement(head: str, text: str, place: str) -> Requirement:
-    if _URL.match(head):
+    if URL.match(head):
         return _bare(head, place)
-    if direct := _DIRECT.fullmatch(head):
+    if direct := DIRECT.fullmatch(head):
         check_requirement_url(direct[3], place)
         name, extras, _ = _pep508(f"{direct[1]}{direct[2] or ''}", text, place)
         return Requirement(name, extras, "", direct[3], place)
@@ -151,15 +159,14 @@ def _requirement(head: str, text: str, place: str) -> Requirement:
 
 def _pep508(head: str, text: str, place: str) -> tuple[NormalizedName, tuple[str, ...], str]:
     try:
-        parsed = parse_requirement(head)
+        parsed = parse_head(head)
     except InvalidRequirement as error:
         reason = str(error).partition("\n")[0]
         remedy = "write it like `name[extra]>=1.0` or `name @ https://...`"
         if head.startswith("#"):
             reason, remedy = "unknown placeholder", "known are `#system_NAME#` and `#ENGINE_dependencies#`"
         raise _invalid(text, place, f"is not a requirement: {reason}", remedy) from error
-    extras = tuple(sorted({canonicalize_name(extra) for extra in parsed.extras}))
-    return canonicalize_name(parsed.name), extras, str(parsed.specifier)
+    return parsed.name, tuple(sorted(parsed.extras)), str(parsed.specifier)
 
 
 def _bare(url: str, place: str) -> Requirement:

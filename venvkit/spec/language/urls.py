@@ -6,6 +6,7 @@ on the list is refused, and nothing may look like an option.
 
 from __future__ import annotations
 
+import os
 import re
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,6 +28,14 @@ def quoted(text: str) -> str:
 def has_control(text: str) -> bool:
     """Tell whether `text` holds a control character or a line break of any kind."""
     return _CONTROL.search(text) is not None
+
+
+def absolute_path(text: str, folder: str | None) -> str:
+    """Return a path with `~` replaced by the home and, where it is relative, below `folder`; a URL stays as it is."""
+    if "://" in text:
+        return text
+    path = os.path.expanduser(text)  # noqa: PTH111 - a text, which may be no path at all
+    return path if folder is None else os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118
 
 
 def check_requirement_url(url: str, place: str) -> SplitResult:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from venvkit.base.digest import canonical_json
-from venvkit.base.files import write_atomically
+from venvkit.base.files import delete, remove_tree, write_atomically
 from venvkit.base.watch import Watch
-from venvkit.formats.entry import SCHEMA
+from venvkit.formats.entry import SCHEMA, is_newer
 from venvkit.formats.receipt import Receipt
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import attempt
@@ -46,8 +46,11 @@ def write_entry(
         "size": receipt.size,
         "watches": [*watches, *own_watches(receipt, shell)],
     }
+    place = layout.request(request)
+    if place.is_dir():  # it cannot be replaced by a file
+        remove_tree(place)
     # One that a power cut has spoilt is none: then the environment is found by its content.
-    write_atomically(layout.request(request), canonical_json(entry), what="index", sync="never")
+    write_atomically(place, canonical_json(entry), what="index", sync="never")
     return facts
 
 
@@ -81,9 +84,13 @@ def forget(layout: Layout, shell: Path) -> None:
 def forget_gone(layout: Layout) -> None:
     """Remove the index entries that can never be true again: unreadable, or their environment or shell is gone."""
     for path, entry in index_entries(layout):
-        if entry is not None and all(Path(entry["facts"][name]).exists() for name in ("path", "shell")):
+        if entry is None:
+            useful = is_newer(str(path))
+        else:
+            useful = all(Path(entry["facts"][name]).exists() for name in ("path", "shell"))
+        if useful:
             continue
         with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
             if lock is not None:
-                path.unlink(missing_ok=True)
+                delete(path)
                 lock.discard = True

@@ -7,7 +7,7 @@ import os
 from venvkit.base.process import Runner
 from venvkit.store.disk.space import near_cache
 from venvkit.store.layout import Layout
-from venvkit.tools.uv.client import failure, find_uv
+from venvkit.tools.uv.client import find_uv
 
 
 def prune_cache(layout: Layout, timeout: float) -> str:
@@ -22,5 +22,5 @@ def prune_cache(layout: Layout, timeout: float) -> str:
     uv, _ = near_cache(find_uv(Runner(timeout=timeout), dict(os.environ)), layout)
     done = uv.run(["cache", "prune"])
     if done.status != 0:
-        raise failure(done)
+        raise uv.failure(done)
     return done.tail(1)[0] if done.tail(1) else "the cache was pruned"

@@ -20,7 +20,7 @@ from venvkit.store.env.bare import BareVenvs
 from venvkit.store.env.recipe import Recipe
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.scratch import scratch_folder
-from venvkit.tools.uv.client import Uv, failure
+from venvkit.tools.uv.client import Uv
 
 
 class Assembly(Protocol):
@@ -79,7 +79,7 @@ class UvAssembly(Struct, frozen=True):
             args += files.pins(tuple(map(pin_line, recipe.plan.install)))
             done = uv.run(args, recipe.sources, keep_fds=keep_fds)
         if done.status != 0:
-            raise failure(done)
+            raise uv.failure(done, recipe.host, recipe.sources)
         progress.finish()
 
 

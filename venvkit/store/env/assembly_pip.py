@@ -12,7 +12,6 @@ from venvkit.events import InstallProgress, Observer, PhaseStarted
 from venvkit.store.env.assembly import pin_line
 from venvkit.store.env.recipe import Recipe
 from venvkit.tools.pip.client import Pip
-from venvkit.tools.pip.failure import failure
 from venvkit.tools.pip.resolver import PipFiles
 
 
@@ -46,5 +45,6 @@ class PipAssembly(Struct, frozen=True):
             python = str(place / "bin" / "python")
             done, _ = self.pip.install(python, args, recipe.sources, minor=recipe.interpreter.minor, keep_fds=keep_fds)
         if done.status != 0:
-            raise failure(done)
+            names = {str(item.name) for item in recipe.host.distributions} if recipe.host else set()
+            raise self.pip.failure(done, names)
         self.observer(InstallProgress(total, total))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,22 +16,18 @@ from venvkit.base import crash
 from venvkit.base.files import remove_tree
 from venvkit.base.process import Runner
 from venvkit.events import Observer, PhaseStarted, Warned
-from venvkit.formats.receipt import RECEIPT, Conflict, Receipt, write_receipt
+from venvkit.formats.receipt import RECEIPT, Conflict, Hidden, Receipt, write_receipt
 from venvkit.host.distribution import Distribution
+from venvkit.proof.fit import Unfit
 from venvkit.proof.integrity import intact
+from venvkit.proof.metadata import prove_installed
 from venvkit.proof.ownership import find_conflicts
-from venvkit.proof.start import (
-    Finder,
-    expected_names,
-    prove_installed,
-    starts_otherwise,
-    verify_imports,
-    verify_origins,
-)
+from venvkit.proof.start import Starter, expected_names, starts_otherwise, verify_start
 from venvkit.store.disk.space import check_space
 from venvkit.store.env.assembly import Assembly
 from venvkit.store.env.child import hook_source, write_hook
 from venvkit.store.env.launchers import write_launchers
+from venvkit.store.env.prove import hiding_of, prove_fit, prove_hook, prove_imports
 from venvkit.store.env.recipe import Recipe
 from venvkit.store.env.seal import claims, compile_hook, installed_size, receipt_of, repaired_roots
 from venvkit.store.layout import KEY_LENGTH, Layout
@@ -53,6 +49,7 @@ class Builder(Struct, frozen=True):
     Args:
         uv_version: Noted in receipts; empty when uv has no part in it.
         max_builds: How many builds may run at the same time in this store.
+        verdicts: Where verdicts on distributions that do not fit are kept; None keeps none.
     """
 
     layout: Layout
@@ -62,6 +59,7 @@ class Builder(Struct, frozen=True):
     cancel: threading.Event | None
     uv_version: str
     max_builds: int
+    verdicts: Path | None = None
 
     @contextlib.contextmanager
     def obtain(self, recipe: Recipe) -> Iterator[Obtained]:
@@ -106,46 +104,71 @@ class Builder(Struct, frozen=True):
     def _build(self, recipe: Recipe, place: Path, held: HeldLock) -> Receipt:
         site_packages = self.assembly.create(place, recipe, keep_fds=held.keep_fds)
         crash.at("build-created")
-        _write_view(site_packages, recipe, self.layout.lease(place.name))
+        hook = _hook(recipe, self.layout.lease(place.name))
+        write_hook(site_packages, hook)
         crash.at("build-hook")
         with contextlib.ExitStack() as children:
-            finder = self._start_finder(place, children) if recipe.plan.shadow else None
+            starter = self._start(place, children)
             self.assembly.install(place, recipe, keep_fds=held.keep_fds)
             crash.at("build-installed")
-            if finder is not None and starts_otherwise(site_packages):
-                finder.close()
-                finder = self._start_finder(place, children)
-            receipt = self._seal(place, site_packages, recipe, finder)
+            prove_hook(site_packages, hook)
+            if starts_otherwise(site_packages):
+                starter.close()
+                starter = self._start(place, children)
+            installed = self._prove_files(place, site_packages, recipe)
+            unfit = prove_fit(place, site_packages, recipe, installed, self.runner, self.verdicts)
+            if unfit:
+                for item in unfit:
+                    self.observer(Warned("hidden", f"the environment does not see {item}"))
+                hiding = hiding_of(unfit, recipe, installed)
+                write_hook(site_packages, _hook(recipe, self.layout.lease(place.name), hiding))
+                starter.close()
+                starter = self._start(place, children)
+            receipt = self._seal(place, site_packages, recipe, installed, unfit, starter)
         crash.at("build-sealed")
         return receipt
 
-    def _start_finder(self, place: Path, children: contextlib.ExitStack) -> Finder:
-        finder = Finder(place / "bin" / "python", self.runner)
-        children.callback(finder.close)
-        return finder
+    def _start(self, place: Path, children: contextlib.ExitStack) -> Starter:
+        starter = Starter(place / "bin" / "python", self.runner)
+        children.callback(starter.close)
+        return starter
 
-    def _seal(self, place: Path, site_packages: Path, recipe: Recipe, finder: Finder | None) -> Receipt:
+    def _prove_files(self, place: Path, site_packages: Path, recipe: Recipe) -> tuple[Distribution, ...]:
         self.observer(PhaseStarted("verify", place.name))
-        python, runner = place / "bin" / "python", self.runner
-        installed = prove_installed(
-            site_packages, recipe.plan, recipe.problem, (*claims(recipe), *repaired_roots(recipe))
-        )
+        return prove_installed(site_packages, recipe.plan, recipe.problem, (*claims(recipe), *repaired_roots(recipe)))
+
+    def _seal(
+        self,
+        place: Path,
+        site_packages: Path,
+        recipe: Recipe,
+        installed: Sequence[Distribution],
+        unfit: Sequence[Unfit],
+        starter: Starter,
+    ) -> Receipt:
         write_launchers(place / "bin", _inherited(recipe))
-        owners = expected_names(installed, [item.name for item in recipe.plan.shadow])
-        if finder is not None:
-            finder.ask(owners)
-        # While the child looks.
+        owners = expected_names(installed)
+        starter.ask(owners)
+        # Beside the interpreter's answer.
         conflicts = _conflicts(recipe, installed)
         for conflict in conflicts:
             self.observer(Warned("conflict", str(conflict)))
         size = installed_size(place, site_packages, installed)
-        if finder is not None:
-            verify_origins(owners, finder.origins(), str(place))
-        verify_imports(python, recipe.imports, runner)
+        verify_start(
+            starter.answer(),
+            owners,
+            site_packages=site_packages,
+            prefix=place,
+            shadowed={item.name for item in recipe.plan.shadow},
+        )
+        prove_imports(place, recipe, self.runner)
         compile_hook(site_packages)
         crash.at("build-verified")
         self.observer(PhaseStarted("seal", place.name))
-        receipt = replace(receipt_of(place, site_packages, recipe, self.uv_version), conflicts=conflicts, size=size)
+        hidden = tuple(Hidden(item.name, item.distribution.partition("==")[2], str(item)) for item in unfit)
+        receipt = replace(
+            receipt_of(place, site_packages, recipe, self.uv_version), conflicts=conflicts, hidden=hidden, size=size
+        )
         write_receipt(receipt)
         return receipt
 
@@ -184,14 +207,15 @@ def _next_number(layout: Layout, key: str) -> int:
     return max(_numbers(layout, key), default=0) + 1
 
 
-def _write_view(site_packages: Path, recipe: Recipe, lease: Path) -> None:
+def _hook(recipe: Recipe, lease: Path, hiding: str = "") -> str:
+    """Return the source of the start-up hook through which the environment sees its host."""
     site_dirs: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     if recipe.host is not None:
         order = recipe.host.interpreter.site_dirs
         site_dirs = recipe.host.interpreter.pth_dirs
     plain = tuple(path for path in order if path not in site_dirs)
-    write_hook(site_packages, hook_source(site_dirs, plain, order, lease))
+    return hook_source(site_dirs, plain, order, lease, hiding)
 
 
 def _inherited(recipe: Recipe) -> list[Distribution]:

@@ -22,6 +22,7 @@ import sys
 SITE_DIRS = {site_dirs}
 PLAIN_DIRS = {plain_dirs}
 ORDER = {order}
+OWN = os.path.dirname(os.path.abspath(__file__))
 LEASE = {lease}
 lease = None
 
@@ -81,14 +82,56 @@ def pin():
         os.environ[{pinned!r}] = sys.prefix + "\\n" + own
 
 
+class Behind:
+    """A finder that a host `.pth` put in front of the path finder: it does not hide what the environment has."""
+
+    def __init__(self, finder, path_finder):
+        self.finder, self.path_finder, self.known = finder, path_finder, {{}}
+
+    def find_spec(self, name, path=None, target=None):
+        found = self.finder.find_spec(name, path, target)
+        if found is None or (found.origin or "").startswith(OWN + os.sep) or not self.owns(name.partition(".")[0]):
+            return found
+        return None
+
+    def owns(self, head):
+        if head not in self.known:
+            spec = self.path_finder.find_spec(head, [OWN])
+            self.known[head] = spec is not None and spec.origin is not None
+        return self.known[head]
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def __eq__(self, other):
+        return other is self or other is self.finder
+
+    def __hash__(self):
+        return hash(self.finder)
+
+
+def stand_behind(before):
+    """Wrap the finders that the host's start-up files put in front of the path finder."""
+    paths = [item for item in before if getattr(item, "__name__", "") == "PathFinder"]
+    if paths and paths[0] in sys.meta_path:
+        for number in range(sys.meta_path.index(paths[0])):
+            finder = sys.meta_path[number]
+            if not any(finder is item for item in before) and hasattr(finder, "find_spec"):
+                sys.meta_path[number] = Behind(finder, paths[0])
+
+
 if ORDER:
+    finders = list(sys.meta_path)
     see_host()
+    stand_behind(finders)
 pin()
 take_lease()
 '''
 
 
-def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequence[str], lease: Path) -> str:
+def hook_source(
+    site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequence[str], lease: Path, hiding: str = ""
+) -> str:
     """Return the hook's source.
 
     Args:
@@ -96,13 +139,17 @@ def hook_source(site_dirs: Sequence[str], plain_dirs: Sequence[str], order: Sequ
         plain_dirs: Host directories that are only on its path (PYTHONPATH, lines of `.pth` files).
         order: All of them, in the host's order; empty for an environment that does not see the host.
         lease: The environment's lease file.
+        hiding: Further code, see `hiding_source`; empty where nothing is hidden.
     """
-    return _TEMPLATE.format(
-        site_dirs=_literal(site_dirs),
-        plain_dirs=_literal(plain_dirs),
-        order=_literal(order),
-        lease=ascii(str(lease)),
-        pinned=PINNED,
+    return (
+        _TEMPLATE.format(
+            site_dirs=_literal(site_dirs),
+            plain_dirs=_literal(plain_dirs),
+            order=_literal(order),
+            lease=ascii(str(lease)),
+            pinned=PINNED,
+        )
+        + hiding
     )
 
 

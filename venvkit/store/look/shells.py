@@ -35,14 +35,18 @@ def shell_target(shell: Path) -> Path | None:
 def wanted_by(shell: Path, keep_last: int | None = None) -> set[Path]:
     """Return the environments that a shell needs: its generations, and what its `.pth` leads to at this instant."""
     mark = read_mark(shell)
-    return set() if mark is None else wanted_by_mark(shell, mark, keep_last)
+    return pointed_environments(shell) if mark is None else wanted_by_mark(shell, mark, keep_last)
 
 
 def wanted_by_mark(shell: Path, mark: Mark, keep_last: int | None = None) -> set[Path]:
     """Return what a shell needs whose mark was read just now; see `wanted_by`."""
     kept = mark if keep_last is None else mark.keeping(keep_last)
-    pointed = {found for path in _pointers(shell) if (found := _environment_of(path)) is not None}
-    return {mark.environment, *(item.environment for item in kept.generations)} | pointed
+    return {mark.environment, *(item.environment for item in kept.generations)} | pointed_environments(shell)
+
+
+def pointed_environments(shell: Path) -> set[Path]:
+    """Return what a shell's `.pth` leads to, also where the shell's mark is spoilt or of a later version."""
+    return {found for path in _pointers(shell) if (found := _environment_of(path)) is not None}
 
 
 def _pointers(shell: Path) -> Iterator[Path]:

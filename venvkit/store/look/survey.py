@@ -16,7 +16,7 @@ from venvkit.formats.receipt import seal_of
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import in_use, last_use
 from venvkit.store.lock.processes import running_from
-from venvkit.store.look.shells import shells_of, wanted_by_mark
+from venvkit.store.look.shells import pointed_environments, shells_of, wanted_by_mark
 
 ENVIRONMENT_NAME = re.compile(r"[0-9a-f]+-\d+")
 
@@ -40,14 +40,21 @@ class StoredEnvironment(Struct, frozen=True):
 
 
 class Survey(Struct, frozen=True):
-    """The store as it was found. Rubble is not in it."""
+    """The store as it was found. Rubble is not in it.
+
+    Args:
+        shells: The shells whose mark can be read.
+        environments: The sealed environments, by path.
+        pointed: The environments that other shells lead to, those with a mark that is spoilt or of a later version.
+    """
 
     shells: tuple[Shell, ...]
     environments: dict[Path, StoredEnvironment]
+    pointed: frozenset[Path] = frozenset()
 
     def wanted(self, dropped: Container[Path]) -> set[Path]:
         """Return what the shells want that are not among `dropped`."""
-        return {path for shell in self.shells if shell.path not in dropped for path in shell.wants}
+        return {path for shell in self.shells if shell.path not in dropped for path in shell.wants} | self.pointed
 
     def unwanted(self, dropped: Container[Path], keep: tuple[str, ...]) -> Iterator[Path]:
         """Yield the environments that may go when the shells in `dropped` do."""
@@ -58,7 +65,7 @@ class Survey(Struct, frozen=True):
 
     def former_generations(self, dropped: Container[Path], keep: tuple[str, ...]) -> list[Path]:
         """Return the environments that shells keep for a rollback only, the least recently used first."""
-        in_force = {shell.environment for shell in self.shells if shell.path not in dropped}
+        in_force = {shell.environment for shell in self.shells if shell.path not in dropped} | self.pointed
         kept = {path for shell in self.shells if _named(shell.path, keep) for path in shell.wants}
         former = [
             item for item in self.environments.values() if item.path not in in_force | kept and self._may_go(item, keep)
@@ -89,9 +96,12 @@ def _named(shell: Path, keep: tuple[str, ...]) -> bool:
 def survey(layout: Layout, keep_last: int | None = None) -> Survey:
     """Look at a store; `keep_last` bounds the generations that its shells may want."""
     shells = []
+    pointed: set[Path] = set()
     for path in shells_of(layout):
         mark = read_mark(path)
-        if mark is not None:
+        if mark is None:
+            pointed |= pointed_environments(path)
+        else:
             made = last_use(path / MARK)
             shells.append(Shell(path, mark.environment, frozenset(wanted_by_mark(path, mark, keep_last)), made))
     environments = {}
@@ -100,7 +110,7 @@ def survey(layout: Layout, keep_last: int | None = None) -> Survey:
         if state is not None:
             lease = layout.lease(path.name)
             environments[path] = StoredEnvironment(path, state, in_use(lease), last_use(lease))
-    return Survey(tuple(shells), environments)
+    return Survey(tuple(shells), environments, frozenset(pointed))
 
 
 def environment_folders(layout: Layout) -> list[Path]:

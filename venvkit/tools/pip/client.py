@@ -11,27 +11,20 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from venvkit.base.process import Completed, Runner
-from venvkit.errors import MachineError, SourceError, UsageError
+from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
+from venvkit.spec.configuration.pip import pip_environ
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
-from venvkit.tools.pip.failure import lost_sources
+from venvkit.tools.failure import failure, with_build_output
+from venvkit.tools.refusals import lost_sources
 from venvkit.tools.uv.client import MIRROR_MARK
 
-# What would make pip act on another place than the interpreter that runs it, or answer another question.
-_MISLEADING = frozenset(
-    f"PIP_{name}"
-    for name in (
-        "PYTHON", "TARGET", "PREFIX", "ROOT", "USER", "SRC", "REQUIREMENT", "EDITABLE", "NO_DEPS", "UPGRADE",
-        "UPGRADE_STRATEGY", "FORCE_REINSTALL", "IGNORE_INSTALLED", "DRY_RUN", "REPORT", "LOG", "QUIET", "VERBOSE",
-        "REQUIRE_VIRTUALENV", "NO_COLOR",
-    )
-)  # fmt: skip
 _UNKNOWN = ("overrides", "excludes", "sources", "exclude_newer", "torch_backend")
 # The one way in which pip combines indexes: the best version of them all.
 _OWN_STRATEGY = "unsafe-best-match"
@@ -43,7 +36,7 @@ class Pip(Struct, frozen=True):
     Args:
         folder: Where pip is unpacked, once per version.
         runner: How processes are run.
-        environ: The caller's environment, from which pip's is made; its configuration files stay in force.
+        environ: The caller's environment, from which pip's is made, with what its configuration files say.
         attempts: How often a download is tried; 1 means no retry.
         offline: Ask no index; only folders of wheels are sources.
     """
@@ -100,18 +93,26 @@ class Pip(Struct, frozen=True):
             log = Path(neutral, "pip.log")
             done = self.runner.run(
                 [*command, "--log", str(log), *args],
-                env=self._child_environ(),
+                env=self._child_environ(python, sources),
                 cwd=neutral,
                 keep_fds=keep_fds,
                 die_with_parent=bool(keep_fds),
             )
             # pip passes over an index that does not answer, and says so in its log alone.
             text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        return done, lost_sources(text, sources)
+        lost = lost_sources(done, text, sources, self.environ)
+        return (with_build_output(done, text) if done.status else done), lost
 
-    def _child_environ(self) -> dict[str, str]:
-        dropped = _MISLEADING | {"PYTHONHOME", "PYTHONPATH"}
-        return {name: value for name, value in self.environ.items() if name.upper() not in dropped}
+    def failure(self, done: Completed, names: Collection[str] = ()) -> VenvkitError:
+        """Return the error that a failed run means; `names` are the host's distributions."""
+        return failure("pip", done, logs=self.runner.logs, importable=names)
+
+    def _child_environ(self, python: str, sources: Sources) -> dict[str, str]:
+        found = pip_environ(self.environ, prefix=str(Path(python).parent.parent), cert=sources.cert)
+        return {name: value for name, value in found.items() if name not in ("PYTHONHOME", "PYTHONPATH")}
+
+    def __repr__(self) -> str:
+        return f"Pip({str(self.folder)!r})"  # its environment may hold passwords
 
     def _program(self, minor: str) -> Path:
         """Return pip's package for an interpreter of version `minor`, unpacked: from a wheel it starts 2 s later."""

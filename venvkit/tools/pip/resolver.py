@@ -18,8 +18,8 @@ from venvkit.plan.values import Description, Pin, Question
 from venvkit.spec.language.requires import parse_requires
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
+from venvkit.tools.failure import warnings
 from venvkit.tools.pip.client import Pip
-from venvkit.tools.pip.failure import failure
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.uv.mirror import Mirrors
 
@@ -67,6 +67,7 @@ class PipResolver(Struct):
         sources: Indexes, find-links and their options.
         levers: Which distributions may not be built.
         lost: The failure of the last optional index that could not be reached.
+        notices: Warnings of pip, each with the pin (`name==version`) it is about.
     """
 
     pip: Pip
@@ -76,6 +77,7 @@ class PipResolver(Struct):
     levers: Levers
     observer: Observer = ignore
     lost: SourceError | None = None
+    notices: list[tuple[str, Warned]] = field(default_factory=list)
     _known: dict[Pin, Description] = field(default_factory=dict)
     _warned: set[str] = field(default_factory=set)
 
@@ -93,7 +95,8 @@ class PipResolver(Struct):
                 self.lost = error
                 self._warn(url)
             if done.status != 0:
-                raise failure(done)
+                raise self.pip.failure(done, {str(item.name) for item in self.snapshot.distributions})
+            self.notices += warnings("pip", done.stderr)
             found = msgspec.json.decode(report.read_bytes(), type=_Report)
         asked = {parsed.name: parsed.url for line in question.requirements if (parsed := parse_requires(line))}
         urls = {canonicalize_name(name): url for name, url in asked.items()}
@@ -145,6 +148,8 @@ class PipFiles(Struct, frozen=True):
         """Write requirement lines; return pip's arguments for them."""
         requirements = self._files().write("requirements.txt", [*self._heads(), *lines])
         args = ["--requirement", str(requirements), "--prefer-binary", *(["--no-index"] if self.offline else [])]
+        args += ["--pre"] if self.sources.values("prerelease") else []
+        args += [part for name in self.sources.values("no-binary") for part in ("--no-binary", name)]
         for name in dict.fromkeys((*self.levers.only_binary, *self.levers.no_build)):
             args += ["--only-binary", name]
         return args
@@ -153,6 +158,7 @@ class PipFiles(Struct, frozen=True):
         """Address lines: an index here replaces all that pip's configuration names."""
         sources = self.sources
         heads = [f"--trusted-host {host}" for host in sources.trusted_hosts]
+        heads += ["--no-index"] if sources.no_index and not self.offline else []
         if not self.offline:
             heads += [f"--index-url {sources.index_url}"] if sources.index_url else []
             heads += [f"--extra-index-url {url}" for url in sources.extra_index_urls]

@@ -13,25 +13,24 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from venvkit.base.process import Completed, Runner
-from venvkit.errors import MachineError, SourceError, UsageError
-from venvkit.spec.configuration.uv import read_uv_config, trusted_bundle
+from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
+from venvkit.host.snapshot import HostSnapshot
+from venvkit.spec.configuration.paths import tool_environ
+from venvkit.spec.configuration.uv import check_uv_config, read_uv_config, trusted_bundle
 from venvkit.spec.request import Sources
+from venvkit.tools.failure import failure
 from venvkit.tools.refusals import heard, listening
 from venvkit.tools.requestfiles import tied_packages
 from venvkit.tools.scratch import scratch_folder
-from venvkit.tools.uv.failure import failure
 from venvkit.tools.uv.indexes import fence, forgiving
 
-__all__ = ["MINIMUM", "MIRROR_MARK", "Uv", "failure", "find_uv", "is_known"]
+__all__ = ["MINIMUM", "MIRROR_MARK", "Uv", "find_uv", "is_known"]
 
 MINIMUM = Version("0.13")
 # A tree that carries this file is only ever planned against: uv uninstalls by RECORD, and a mirror's must stay whole.
 MIRROR_MARK = "venvkit-mirror"
-# What would point uv at another interpreter or project than the one we name.
-_MISLEADING = (
-    "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT",
-    "UV_PROJECT_ENVIRONMENT", "UV_WORKING_DIRECTORY", "UV_WORKING_DIR", "UV_BREAK_SYSTEM_PACKAGES", "UV_VENV_CLEAR",
-)  # fmt: skip
+# What would point uv at another interpreter than the one we name; its own variables are in the table of options.
+_MISLEADING = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
 # What would make uv overlook the index that a package is tied to.
 _UNTYING = ("UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE")
 _OWN_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
@@ -56,6 +55,9 @@ class Uv(Struct, frozen=True):
     attempts: int = 3
     offline: bool = False
 
+    def __repr__(self) -> str:
+        return f"Uv({self.path!r}, {self.version!r})"  # its environment may hold passwords
+
     def run(self, args: Sequence[str], sources: Sources | None = None, *, keep_fds: Sequence[int] = ()) -> Completed:
         """Run `uv ARGS` in a neutral directory and return it, whatever its status.
 
@@ -64,13 +66,28 @@ class Uv(Struct, frozen=True):
 
         Raises:
             ValueError: The command would write into a planning mirror.
-            UsageError: A uv.toml says to overlook the index of a package that is tied to one (`uv-no-sources`).
+            UsageError: A uv.toml says to overlook the index of a package that is tied to one (`uv-no-sources`), or
+                it or a variable asks for what cannot be heeded (`tool-option-refused`, `tool-file-missing`).
         """
         return self._run(args, self._child_environ(sources, args), sources, keep_fds)
 
     def ask(self, args: Sequence[str], sources: Sources) -> tuple[Completed, SourceError | None]:
         """Run `uv ARGS` as `run` does; return it, and the refusal of an index that uv itself would pass over."""
-        return heard(self._run(args, listening(self._child_environ(sources, args)), sources), sources)
+        env = self._child_environ(sources, args)
+        return heard(self._run(args, listening(env), sources), sources, env)
+
+    def failure(
+        self, done: Completed, host: HostSnapshot | None = None, sources: Sources | None = None
+    ) -> VenvkitError:
+        """Return the error that a failed run means.
+
+        Args:
+            host: The host, whose distributions a source distribution may need to be built.
+            sources: What the run was given; they say whether builds were isolated.
+        """
+        names = {str(item.name) for item in host.distributions} if host else ()
+        shared = sources is not None and bool(sources.no_build_isolation)
+        return failure("uv", done, logs=self.runner.logs, importable=names, shared=shared)
 
     def _run(
         self, args: Sequence[str], env: Mapping[str, str], sources: Sources | None, keep_fds: Sequence[int] = ()
@@ -98,18 +115,19 @@ class Uv(Struct, frozen=True):
         command = ["venv", "--quiet", "--no-project", *(["--clear"] if clear else []), "--python", python, str(place)]
         done = self.run(command, keep_fds=keep_fds)
         if done.status != 0:
-            raise failure(done)
+            raise self.failure(done)
 
     def _child_environ(self, sources: Sources | None, args: Sequence[str]) -> dict[str, str]:
-        env = {name: value for name, value in self.environ.items() if name not in _MISLEADING}
-        if tied := tied_packages(args):
-            env = {name: value for name, value in env.items() if name not in _UNTYING}
+        tied = tied_packages(args)
+        env = tool_environ(self.environ, without=(*_MISLEADING, *(_UNTYING if tied else ())))
+        if tied:
             _check_untied(tied, env)
         env.setdefault("UV_HTTP_RETRIES", str(self.attempts - 1))
         env["UV_NO_PROGRESS"] = "1"
         env["NO_COLOR"] = "1"
         if sources is None:
             return env
+        check_uv_config(read_uv_config(env))
         # Indexes travel in the environment: an argument list, credentials and all, is public in /proc.
         if sources.index_url or sources.extra_index_urls:
             theirs = {name: env.pop(name, "") for name in _OWN_INDEXES}
@@ -123,6 +141,8 @@ class Uv(Struct, frozen=True):
             env["UV_INDEX_STRATEGY"] = sources.index_strategy
         if sources.trusted_hosts:
             env["UV_INSECURE_HOST"] = " ".join(filter(None, [*sources.trusted_hosts, env.get("UV_INSECURE_HOST")]))
+        if sources.values("prerelease"):
+            env.setdefault("UV_PRERELEASE", "allow")
         if bundle := trusted_bundle(sources, env):
             env["SSL_CERT_FILE"] = bundle
         return env

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from venvkit.spec.configuration.paths import named_index
 from venvkit.spec.configuration.sources import Sources, is_public
-from venvkit.spec.configuration.uv import TRUE, named_index
+from venvkit.spec.configuration.uv import TRUE
 
 # uv looks for uv.toml and pyproject.toml in the folder that it runs in and in all above it, and in /tmp anybody may
 # have put one. A workspace of our own ends that search.

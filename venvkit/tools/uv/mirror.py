@@ -25,7 +25,7 @@ from venvkit.spec.language.requires import parse_requires
 from venvkit.tools.uv.client import MIRROR_MARK
 
 # Part of every mirror's key: raise it when what a mirror holds changes.
-_FORMAT = 4
+_FORMAT = 5
 
 
 class VenvMaker(Protocol):
@@ -102,8 +102,8 @@ def _write_dist_info(site_packages: Path, item: Distribution) -> None:
     fields = ["Metadata-Version: 2.1", f"Name: {item.name}", f"Version: {item.version}"]
     if item.requires_python:
         fields.append(f"Requires-Python: {item.requires_python}")
-    # One malformed line would make uv fail the whole plan; installers have passed over such lines for years.
-    fields += [f"Requires-Dist: {line}" for line in item.requires if parse_requires(line) is not None]
+    # One line that uv cannot read would make it fail the whole plan.
+    fields += [f"Requires-Dist: {parsed}" for line in item.requires if (parsed := parse_requires(line)) is not None]
     fields += [f"Provides-Extra: {extra}" for extra in item.extras]
     files = {
         "METADATA": "\n".join(fields) + "\n",

@@ -22,9 +22,10 @@ from venvkit.spec.language.requires import parse_requires
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.descriptions import Descriptions
+from venvkit.tools.failure import warnings
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.scratch import scratch_folder
-from venvkit.tools.uv.client import Uv, failure
+from venvkit.tools.uv.client import Uv
 from venvkit.tools.uv.mirror import Mirrors
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class UvResolver(Struct):
         descriptions: What was read before.
         meanwhile: Called once, when the first question is being answered: what else there is to do.
         lost: The failure of the last optional index that was dropped.
+        notices: Warnings of uv, each with the pin (`name==version`) it is about.
     """
 
     uv: Uv
@@ -59,6 +61,7 @@ class UvResolver(Struct):
     observer: Observer = ignore
     meanwhile: Callable[[], None] | None = None
     lost: SourceError | None = None
+    notices: list[tuple[str, Warned]] = field(default_factory=list)
     _mirror: str = ""
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
@@ -85,7 +88,7 @@ class UvResolver(Struct):
         """See `Resolver.describe`: one uv process for the pins that nothing is known of, then their metadata."""
         wanted = tuple(pins)
         for pin in wanted:
-            if pin not in self._known and (known := self.descriptions.get(pin)) is not None:
+            if pin not in self._known and (known := self.descriptions.get(pin, self.sources)) is not None:
                 self._known[pin] = known
         missing = [pin for pin in wanted if pin not in self._known]
         if missing:
@@ -130,7 +133,7 @@ class UvResolver(Struct):
                 sha256=file.sha256,
                 builds=file.kind != "wheel",
             )
-            self.descriptions.put(pin, self._known[pin])
+            self.descriptions.put(pin, self.sources, self._known[pin])
 
     def _tell_unread(self, pins: Sequence[str]) -> None:
         if pins:
@@ -154,8 +157,9 @@ class UvResolver(Struct):
             if refused is not None:
                 raise refused
             if done.status == 0:
+                self.notices += warnings("uv", done.stderr)
                 return done
-            error = failure(done)
+            error = uv.failure(done, self.snapshot, self.sources)
             lost = self._lost_index(error, done.stderr)
             if lost is None or not isinstance(error, SourceError):
                 raise error
@@ -163,11 +167,7 @@ class UvResolver(Struct):
             self.observer(
                 Warned("index-unreachable", f"{mask(lost)} cannot be reached and is optional: planned without it")
             )
-            self.sources = replace(
-                self.sources,
-                extra_index_urls=tuple(url for url in self.sources.extra_index_urls if url != lost),
-                optional_index_urls=tuple(url for url in self.sources.optional_index_urls if url != lost),
-            )
+            self.sources = self.sources.without_indexes([lost])
 
     def _lost_index(self, error: VenvkitError, stderr: str) -> str | None:
         if not isinstance(error, SourceError) or error.code != "source-unreachable":

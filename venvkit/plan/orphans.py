@@ -1,7 +1,6 @@
-"""What a host asks of itself, read once: its requirements by the name they speak of, the bounds that hold on it now.
+"""The requirements of a host's own distributions, read once, and which of them a view breaks.
 
-From it follow the bounds of a problem, and what of the host a view breaks. A server plans many models over one host of
-a thousand distributions; each plan needs all of this and changes none of it.
+A server plans many models over one host of a thousand distributions; each plan reads all of this and changes nothing.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 
-from packaging.requirements import Requirement as Parsed
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.plan.bounds import Bound, as_constraints, order
+from venvkit.plan.closure import closure, host_extras
 from venvkit.plan.families import Families
-from venvkit.plan.problem import Problem, Root
 from venvkit.plan.values import Violation
-from venvkit.plan.view import HostView, Member, Rules, View, host_extras
-from venvkit.spec.language.requires import active_requires, parse_requires, required_name, satisfied
+from venvkit.plan.view import HostView, Member, Rules, View
+from venvkit.spec.language.requires import Requires as Parsed
+from venvkit.spec.language.requires import active_requires, required_name, satisfied
 
 # A host is planned over with one marker environment and one set of rules; a few more are no harm.
 _KEPT = 4
 
 
-class Ground:
-    """A host under a marker environment and the rules on binary interfaces. Pure data, read when it is asked for."""
+class HostRequirements:
+    """The requirements of a host under a marker environment and the rules on binary interfaces, read on demand."""
 
     def __init__(self, host: View, environment: Mapping[str, str], families: Families) -> None:
         self.host = host
@@ -57,7 +56,7 @@ class Ground:
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
         """Every bound that holds on the host now, in order: of its metadata, and of binary interfaces."""
-        ties = {Bound.of(item, hidden=True) for item in self.families.ties(self.host, self.environment)}
+        ties = {Bound.of(item, binary=True) for item in self.families.ties(self.host, self.environment)}
         told = {
             Bound(member.name, member.label, line, target, str(asked.specifier))
             for target in self._mentions.keys() & self.host.keys()
@@ -108,54 +107,56 @@ class Ground:
                     yield member, line, asked
 
 
-def ground_of(host: View, environment: Mapping[str, str], families: Families) -> Ground:
+def requirements_of(host: View, environment: Mapping[str, str], families: Families) -> HostRequirements:
     """Return what a host asks of itself; of a `HostView`, which nobody changes, it is read once."""
     if not isinstance(host, HostView):
-        return Ground(host, environment, families)
-    for known in host.grounds:
-        if isinstance(known, Ground) and known.environment == environment and known.families == families:
+        return HostRequirements(host, environment, families)
+    for known in host.readings:
+        if isinstance(known, HostRequirements) and known.environment == environment and known.families == families:
             return known
-    ground = Ground(host, environment, families)
-    host.grounds = [ground, *host.grounds[: _KEPT - 1]]
-    return ground
+    required = HostRequirements(host, environment, families)
+    host.readings = [required, *host.readings[: _KEPT - 1]]
+    return required
 
 
-def host_bounds(problem: Problem, rules: Rules, ground: Ground) -> tuple[Bound, ...]:
-    """Return every bound that holds on the host now and that the request leaves in force, in order."""
-    moving = {root.name for root in problem.roots if _must_move(root, problem)} - problem.protect
-    # What the request overrides or excludes is no bound any more.
-    bent = rules.overrides.keys() | rules.excludes
-    kept = tuple(_kept(problem))
-    if not (moving or bent or kept):
-        return ground.bounds
-    found = (item for item in ground.bounds if item.owner not in moving and (item.hidden or item.target not in bent))
-    return order({*found, *kept}) if kept else tuple(found)
+def orphans(required: HostRequirements, view: View, rules: Rules) -> tuple[Violation, ...]:
+    """Return the requirements of inherited distributions that held on the host and no longer hold in `view`.
 
-
-def _kept(problem: Problem) -> Iterator[Bound]:
-    """What is protected stays as it is: its own version is a bound, too."""
-    for name in problem.protect & problem.host.keys():
-        member = problem.host[name]
-        yield Bound(name, member.label, f"{name}=={member.version}", name, f"=={member.version}")
-
-
-def _must_move(root: Root, problem: Problem) -> bool:
-    """Tell whether the request itself puts another copy in front of the host's, whose requirements then are moot."""
-    member, parsed = problem.host.get(root.name), parse_requires(root.line)
-    if member is None or parsed is None or parsed.url:
-        return True
-    return root.name in problem.hidden or (not root.wish and not satisfied(parsed, member.version))
-
-
-def orphans(ground: Ground, view: View, rules: Rules) -> tuple[Violation, ...]:
-    """Return the requirements of inherited distributions that held on the host and no longer hold in `view`."""
-    host = ground.host
-    shadows = [name for name, member in host.items() if view[name] is not member]
+    They include what the extras of a shadowed distribution need, where an inherited distribution asks for these extras.
+    """
+    shadows = [name for name, member in required.host.items() if view[name] is not member]
     broken = [
         Violation(owner.label, line, view[target].version)
         for target in shadows
-        for owner, line, asked in ground.holding(target)
+        for owner, line, asked in required.holding(target)
         if view[owner.name] is owner
         if (requirement := rules.bend(asked)) is not None and not satisfied(requirement, view[target].version)
     ]
-    return tuple(sorted(broken, key=lambda item: (item.distribution, item.requirement)))
+    found = {*broken, *_broken_extras(required, view, rules, shadows)}
+    return tuple(sorted(found, key=lambda item: (item.distribution, item.requirement)))
+
+
+def _broken_extras(
+    required: HostRequirements, view: View, rules: Rules, shadows: Sequence[NormalizedName]
+) -> Iterator[Violation]:
+    """Yield what the extras that inherited distributions ask of shadows lack, and did not lack on the host."""
+    roots = [
+        (owner.label, line)
+        for target in shadows
+        if view[target].requires
+        for owner, line, asked in required.holding(target)
+        if asked.extras and view[owner.name] is owner
+    ]
+    if roots:
+        before = set(closure(required.host, roots, rules).violations)
+        shadowed = {view[name].label for name in shadows}
+        for item in closure(view, roots, rules).violations:
+            if item.distribution in shadowed and not _lacked(item, before, required.host):
+                yield item
+
+
+def _lacked(item: Violation, before: set[Violation], host: View) -> bool:
+    """Tell whether the host's copy of the violating distribution lacked the same name already."""
+    owner, target = item.distribution.partition("==")[0], required_name(item.requirement)
+    labels = {member.label for member in host.values() if member.name == owner}
+    return any(one.distribution in labels and required_name(one.requirement) == target for one in before)

@@ -8,20 +8,20 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.conftest import WriteSpec
 from tests.hosts import Host, tree_hashes
 from tests.pips import share_pip
 from tests.wheelhouse import HttpIndex, Wheelhouse
-from venvkit import VenvkitError, ensure_env, plan_env
+from venvkit import ensure_env, plan_env
 from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, NoSolutionError, SourceError, UsageError
-from venvkit.plan.resolver import Unsolvable
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.pip.client import Pip
-from venvkit.tools.pip.failure import failure, lost_sources
 from venvkit.tools.pip.resolver import PipFiles
+from venvkit.tools.refusals import lost_sources
 
 
 @pytest.fixture(autouse=True)
@@ -165,10 +165,10 @@ def test_an_optional_index_may_be_lost_and_no_other(
     wheelhouse.add("tool", "1.0")
     gone = "http://me:pw@127.0.0.1:9/simple"
     (tmp_path / "empty").mkdir()
-    sources = Sources(
-        index_url=(tmp_path / "empty").as_uri(), extra_index_urls=(gone,), find_links=(wheelhouse.url,),
-        optional_index_urls=(gone,),
-    )  # fmt: skip
+    said = Sources.said(
+        "caller", index_url=(tmp_path / "empty").as_uri(), extra_index_urls=(gone,), find_links=(wheelhouse.url,)
+    )
+    sources = replace(said, optional_index_urls=(gone,))
     pip.environ.pop("PIP_NO_INDEX")
     minor = ".".join(map(str, sys.version_info[:2]))
     args = ["--dry-run", *PipFiles(tmp_path, sources, Levers(), False).pins(["tool"])]
@@ -227,39 +227,12 @@ def test_an_operators_defaults_for_virtualenv_and_pip_do_not_reach_the_environme
     assert not (tmp_path / "aside").exists()
 
 
-@pytest.mark.parametrize(
-    ("stderr", "kind", "code"),
-    [
-        ("ERROR: No matching distribution found for tool>=9", Unsolvable, "no-solution"),
-        ("error: resolution-too-deep", Unsolvable, "no-solution"),
-        ("ERROR: HTTP error 403 while getting http://h/tool.whl", SourceError, "source-refused"),
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", SourceError, "source-refused"),
-        ("error: connection-failed", SourceError, "source-unreachable"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", MachineError, "disk-space"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 13] Permission denied", MachineError, "disk"),
-        ("ERROR: Failed to build 'tool' when getting requirements to build wheel", MachineError, "build-failed"),
-        ("Traceback: something else", VenvkitError, "pip-failed"),
-    ],
-)
-def test_what_a_failure_means(stderr: str, kind: type[VenvkitError], code: str) -> None:
-    error = failure(Completed(("pip",), 1, "", f"{stderr}\n", 0.1))
-    assert (type(error), error.code) == (kind, code)
-
-
-def test_a_conflict_speaks_of_those_in_it() -> None:
-    stdout = "Looking\nThe conflict is caused by:\n    tool 1.0 depends on base>=2\n    The user requested base<2\n\n"
-    stderr = "ERROR: Cannot install because these have conflicting dependencies.\nERROR: ResolutionImpossible: help\n"
-    error = failure(Completed(("pip",), 1, f"{stdout}To fix this you could try to:\n1. loosen", stderr, 0.1))
-    assert isinstance(error, Unsolvable)
-    assert {"tool", "base"} <= error.mentions
-    assert "loosen" not in error.mentions
-    assert "    tool 1.0 depends on base>=2" in error.details
-
-
 def test_a_project_that_an_index_lacks_is_no_lost_index() -> None:
+    ran = Completed(("pip",), 1, "", "", 0.1)
     log = "2026 Could not fetch URL http://h/simple/tool/: 404 Client Error: Not Found for url: http://h - skipping\n"
     folder = "WARNING: Location 'file:///srv/simple/tool/' is ignored: it is neither a file nor a directory.\n"
-    assert lost_sources(log + folder, Sources(index_url="file:///srv/simple", find_links=("file:///srv/wheels",))) == {}
+    local = Sources.said("pip", index_url="file:///srv/simple", find_links=("file:///srv/wheels",))
+    assert lost_sources(ran, log + folder, local, {}) == {}
     with pytest.raises(SourceError) as caught:
-        lost_sources(log.replace("404", "401"), Sources(optional_index_urls=("http://h/simple",)))
+        lost_sources(ran, log.replace("404", "401"), Sources(optional_index_urls=("http://h/simple",)), {})
     assert caught.value.code == "source-refused"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.plan.fake import ENVIRONMENT, host_of, member
+from venvkit.plan.decisions import host_bounds
 from venvkit.plan.families import NO_FAMILIES
-from venvkit.plan.ground import ground_of, host_bounds, orphans
+from venvkit.plan.orphans import orphans, requirements_of
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.view import HostView, Member, Rules, overlay
-from venvkit.spec.language.requires import parse_requires
 
 NAMES = ("a", "b", "c", "d")
 EXTRAS = ("", "[x]")
@@ -78,9 +77,9 @@ def view_of(host: dict[str, tuple[str, tuple[str, ...]]]) -> HostView:
 @settings(max_examples=200, deadline=None)
 @given(host=_hosts)
 def test_bounds_are_the_requirements_that_hold(host: dict[str, tuple[str, tuple[str, ...]]]) -> None:
-    ground = ground_of(view_of(host), ENVIRONMENT, NO_FAMILIES)
+    required = requirements_of(view_of(host), ENVIRONMENT, NO_FAMILIES)
     expected = {item for item in satisfied_lines(host) if Requirement(item[1]).specifier}
-    assert {(str(item.owner), item.requirement, str(item.target)) for item in ground.bounds} == expected
+    assert {(str(item.owner), item.requirement, str(item.target)) for item in required.bounds} == expected
 
 
 @settings(max_examples=200, deadline=None)
@@ -90,7 +89,7 @@ def test_orphans_are_what_held_and_no_longer_does(
 ) -> None:
     behind = view_of(host)
     shadows = [Member(canonicalize_name(name), version, (), inherited=False) for name, version in moved.items()]
-    found = orphans(ground_of(behind, ENVIRONMENT, NO_FAMILIES), overlay(behind, shadows), Rules.of(ENVIRONMENT))
+    found = orphans(requirements_of(behind, ENVIRONMENT, NO_FAMILIES), overlay(behind, shadows), Rules.of(ENVIRONMENT))
     expected = {
         (f"{name}=={host[name][0]}", line)
         for name, line, target in satisfied_lines(host)
@@ -102,49 +101,25 @@ def test_orphans_are_what_held_and_no_longer_does(
 
 def test_what_nobody_changes_is_read_once() -> None:
     host = HostView(host_of(member("a", "1.0", "b>=1"), member("b", "1.0")))
-    first = ground_of(host, ENVIRONMENT, NO_FAMILIES)
-    assert ground_of(host, dict(ENVIRONMENT), NO_FAMILIES) is first
-    assert ground_of(host, {**ENVIRONMENT, "python_version": "3.9"}, NO_FAMILIES) is not first
+    first = requirements_of(host, ENVIRONMENT, NO_FAMILIES)
+    assert requirements_of(host, dict(ENVIRONMENT), NO_FAMILIES) is first
+    assert requirements_of(host, {**ENVIRONMENT, "python_version": "3.9"}, NO_FAMILIES) is not first
     plain = dict(host)
-    assert ground_of(plain, ENVIRONMENT, NO_FAMILIES) is not ground_of(plain, ENVIRONMENT, NO_FAMILIES)
+    assert requirements_of(plain, ENVIRONMENT, NO_FAMILIES) is not requirements_of(plain, ENVIRONMENT, NO_FAMILIES)
 
 
 def test_what_the_request_moves_protects_or_overrides_bounds_nothing_or_more() -> None:
     host = HostView(host_of(member("a", "1.0", "b<2"), member("b", "1.0"), member("c", "1.0", "b>=1")))
-    ground = ground_of(host, ENVIRONMENT, NO_FAMILIES)
+    required = requirements_of(host, ENVIRONMENT, NO_FAMILIES)
 
     def bounds(*lines: str, **options: object) -> list[str]:
         roots = tuple(Root(canonicalize_name(Requirement(line).name), line, "packages") for line in lines)
         problem = Problem(roots, host, ENVIRONMENT, **options)  # type: ignore[arg-type]
         rules = Rules.of(ENVIRONMENT, problem.overrides, problem.excludes)
-        return [str(bound) for bound in host_bounds(problem, rules, ground)]
+        return [str(bound) for bound in host_bounds(problem, rules, required)]
 
     assert bounds() == ["a==1.0 requires b<2", "c==1.0 requires b>=1"]
     assert bounds("a>=1") == bounds()
     assert bounds("a>=2") == ["c==1.0 requires b>=1"]
     assert bounds("a>=2", overrides=("b>=3",)) == bounds("a>=2", excludes=("b",)) == []
     assert "a==1.0 requires a==1.0" in bounds("a>=2", protect=frozenset({canonicalize_name("a")}))
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "a", "a>1,", "a>=1,<2,", "a (>=1)", "a[x]>1", "a>=1;python_version>'3'", "a ==1.*", "a===1", "a>=", "a >=1 <2",
-        "a; x", "a>=1.0.dev1+local", "a @ https://files.example/a.whl", "a>1;", "a>1 ; extra == 'x'", "a!=1.*,>=2",
-        "a>=1,,<2", "a>=v1", "a >1, <2 ; (os_name=='nt')", "-a", "a-", "a_", "a.>1", "a>=1 # why", "a>=1 <=2",
-        "a==1.0-1", "a<=1.*", "a==1!2.0", "a==1.*.2", " a>1 ", "A.b_C>1", "a>1 ; extra=='X' and python_version<'4'",
-        "a;", "a~=1",
-        "a>=1.0_1", "a<2;'linux' in sys_platform", "a,b", "a>1 ; python_version", "", ">1", "a>1\tand",
-    ],
-)  # fmt: skip
-def test_a_line_means_what_packaging_says(line: str) -> None:
-    try:
-        expected = Requirement(line)
-    except InvalidRequirement:
-        expected = None
-    found = parse_requires(line)
-    assert (found is None) is (expected is None)
-    if found is not None and expected is not None:
-        assert (found, hash(found), str(found), found.extras, str(found.specifier), found.url) == (
-            expected, hash(expected), str(expected), expected.extras, str(expected.specifier), expected.url
-        )  # fmt: skip

@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from venvkit.base import cachefile
 from venvkit.plan.values import Description, Pin
+from venvkit.spec.request import Sources
 from venvkit.tools.descriptions import Descriptions
 
 SPOILT = [b"", b"{", b"\xff\xfe", b'{"name": "a\xffb"}', b"[" * 100_000, b"null", b'{"name": "\xed\xa0\x80"}']
@@ -23,11 +24,12 @@ def test_a_spoilt_file_is_no_answer(tmp_path: Path, content: bytes) -> None:
     assert cachefile.load(path, dict[str, str]) is None
 
 
-def test_a_spoilt_description_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b"b\xffse", b"bass", b'ba"e'])
+def test_a_spoilt_description_is_none(tmp_path: Path, damage: bytes) -> None:
     kept, pin = Descriptions(tmp_path, "context"), Pin(canonicalize_name("tool"), "1.0")
     said = Description(requires=("base",), url="https://files.example/tool-1.0-py3-none-any.whl")
-    kept.put(pin, said)
-    assert kept.get(pin) == said
+    kept.put(pin, Sources(), said)
+    assert kept.get(pin, Sources()) == said
     (path,) = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes().replace(b"base", b"b\xffse"))
-    assert kept.get(pin) is None
+    path.write_bytes(path.read_bytes().replace(b"base", damage))
+    assert kept.get(pin, Sources()) is None

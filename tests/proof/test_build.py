@@ -1,0 +1,165 @@
+"""What a build proves before it seals: real wheels with compiled objects, real interpreters."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.compiler import BASE, NEEDS_COMPILER, OTHER_BASE, Compiler, add
+from tests.conftest import WriteSpec
+from tests.hosts import Host
+from tests.wheelhouse import Wheelhouse
+from venvkit import Environment, ensure_env
+from venvkit.errors import MachineError, ProofError
+from venvkit.events import Event, Warned
+
+_LOADS = (
+    "import ctypes, os, base\n"
+    "ctypes.CDLL(os.path.join(os.path.dirname(base.__file__), 'libbase.so'), mode=ctypes.RTLD_GLOBAL)\n"
+    "from user import _ext\n"
+)
+
+
+@pytest.fixture
+def compiler(tmp_path: Path) -> Compiler:
+    return Compiler(tmp_path / "objects")
+
+
+def _build(spec: Path, host: Host) -> tuple[Environment, list[str]]:
+    told: list[str] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Warned):
+            told.append(event.code)
+
+    return ensure_env(spec, host_python=host.python, observer=observe), told
+
+
+def _nothing_left(home: Path) -> bool:
+    return not [path for path in (home / "virtualenv" / "envs").glob("*") if path.is_dir()]
+
+
+class TestLinkage:
+    """Distributions that do not fit each other, though their metadata says so."""
+
+    pytestmark = NEEDS_COMPILER
+
+    def test_a_build_that_dies_at_its_import_is_refused_with_the_symbol(
+        self, home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        extension = compiler.extension(compiler.library(BASE))
+        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+        add(wheelhouse, "user", "1.0", extension, init=_LOADS, requires=("base",))
+        host.install("base==2.0")
+        with pytest.raises(ProofError) as refused:
+            _build(write_spec("m", ["user"]), host)
+        error = refused.value
+        assert (error.code, error.exit_code) == ("proof-failed", 3)
+        assert "base_add" in "\n".join(error.details)
+        assert "base==2.0" in "\n".join(error.details)
+        assert "undefined symbol" in error.message
+        assert _nothing_left(home)
+
+    def test_the_build_that_fits_is_sealed(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        library = compiler.library(BASE)
+        add(wheelhouse, "base", "1.0", library)
+        add(wheelhouse, "user", "1.0", compiler.extension(library), init=_LOADS, requires=("base",))
+        host.install("base==1.0")
+        env, told = _build(write_spec("m", ["user"]), host)
+        assert told == []
+        assert env.run(["python", "-c", "import user"]).returncode == 0
+
+    def test_a_suspect_that_imports_is_none(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        """A wheel with one object for each version of a library loads the one that fits."""
+        library = compiler.library(BASE)
+        other = compiler.extension(compiler.library("int base_add(int a, int b) { return a; }\n", "libother.so"))
+        add(wheelhouse, "base", "1.0", library)
+        add(wheelhouse, "user", "1.0", other.rename(other.with_name("_ext_other.so")), compiler.extension(library),
+            init=_LOADS, requires=("base",))  # fmt: skip
+        host.install("base==1.0")
+        env, told = _build(write_spec("m", ["user"]), host)
+        assert told == []
+        assert env.run(["python", "-c", "import user"]).returncode == 0
+
+    def test_a_host_distribution_that_nobody_needs_is_hidden(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        library = compiler.library(BASE)
+        add(wheelhouse, "base", "1.0", library)
+        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+        add(wheelhouse, "user", "1.0", compiler.extension(library), init=_LOADS)
+        soft = "try:\n    import user\n    found = True\nexcept ModuleNotFoundError:\n    found = False\n"
+        wheelhouse.add("model", "1.0", requires=["base>=2"], files={"model.py": soft})
+        host.install("base==1.0", "user")
+        env, told = _build(write_spec("m", ["model"]), host)
+        assert told == ["hidden"]
+        receipt = env.receipt
+        assert receipt is not None
+        assert [(item.name, item.version) for item in receipt.hidden] == [("user", "1.0")]
+        code = "import model, importlib.util as u; print(model.found, u.find_spec('user'))"
+        assert env.run(["python", "-c", code], capture=True).stdout.split() == ["False", "None"]
+        assert host.run("import user; print('still whole')") == "still whole"
+
+
+class TestStart:
+    """The environment's interpreter is started before it is handed out."""
+
+    def test_a_wheel_that_replaces_the_hook_is_refused(
+        self, home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec
+    ) -> None:
+        for number, name in enumerate(("zzzz_venvkit.pth", "_venvkit_child.py")):
+            wheelhouse.add(f"bad{number}", "1.0", files={f"bad{number}.py": "", name: "import os\n"})
+            with pytest.raises(ProofError) as refused:
+                _build(write_spec(f"m{number}", [f"bad{number}"]), host)
+            assert refused.value.code == "hook-replaced"
+        assert _nothing_left(home)
+
+    def test_an_interpreter_that_ends_at_its_start_is_refused(
+        self, home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec
+    ) -> None:
+        wheelhouse.add("ends", "1.0", files={"ends.py": "", "ends.pth": "import os; os._exit(0)\n"})
+        with pytest.raises(ProofError) as refused:
+            _build(write_spec("m", ["ends"]), host)
+        assert refused.value.code == "child-broken"
+        assert _nothing_left(home)
+
+    def test_one_that_hangs_ends_at_the_time_limit(
+        self, home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wheelhouse.add("hangs", "1.0", files={"hangs.py": "", "hangs.pth": "import time; time.sleep(1000)\n"})
+        monkeypatch.setenv("VENVKIT_TIMEOUT", "3")
+        began = time.monotonic()
+        with pytest.raises(MachineError) as refused:
+            _build(write_spec("m", ["hangs"]), host)
+        assert refused.value.code == "timeout"
+        assert time.monotonic() - began < 30
+        assert _nothing_left(home)
+
+    def test_one_that_prints_at_its_end_is_sealed(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec
+    ) -> None:
+        line = "import atexit; atexit.register(print, 'bye'); print('hello')\n"
+        wheelhouse.add("talks", "1.0", files={"talks.py": "", "talks.pth": line})
+        env, _ = _build(write_spec("m", ["talks"]), host)
+        assert env.built
+
+    def test_another_copy_in_front_of_a_new_distribution_is_refused(
+        self, home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, tmp_path: Path
+    ) -> None:
+        extra = tmp_path / "extra"
+        extra.mkdir()
+        (extra / "fresh.py").write_text("flavour = 'other copy'\n")
+        lines = f"import sys\nsys.path.insert(0, {os.fspath(extra)!r})\n"
+        (host.site_packages / "sitecustomize.py").write_text(lines)
+        wheelhouse.add("fresh", "1.0")
+        with pytest.raises(ProofError) as refused:
+            _build(write_spec("m", ["fresh"]), host)
+        assert refused.value.code == "shadow-hidden"
+        assert _nothing_left(home)

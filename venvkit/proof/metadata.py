@@ -1,0 +1,57 @@
+"""The metadata proof: every requirement that the request and the host rely on holds over the view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from venvkit.errors import ProofError
+from venvkit.host.distribution import Distribution, scan
+from venvkit.plan.closure import closure
+from venvkit.plan.members import members
+from venvkit.plan.orphans import orphans, requirements_of
+from venvkit.plan.problem import Problem
+from venvkit.plan.values import Plan, Violation
+from venvkit.plan.view import Rules, View, overlay
+
+
+def prove_view(installed: View, problem: Problem, roots: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
+    """Return every requirement that does not hold with `installed` in front of the problem's host."""
+    rules = Rules.of(problem.environment, problem.overrides, problem.excludes)
+    view = overlay(problem.host, installed.values())
+    return (
+        *closure(view, roots, rules).violations,
+        *orphans(requirements_of(problem.host, problem.environment, problem.families), view, rules),
+    )
+
+
+def prove_installed(
+    site_packages: Path, plan: Plan, problem: Problem, roots: Iterable[tuple[str, str]]
+) -> tuple[Distribution, ...]:
+    """Check what an installer left against the plan, by its real metadata.
+
+    Raises:
+        ProofError: Something is missing or of another version (`install-differs`), or a requirement does not hold
+            that the plan did not report (`proof-failed`).
+    """
+    installed, _ = scan([str(site_packages)])
+    found = {str(item.name): item.version for item in installed}
+    wanted = {str(item.name): item.version or found.get(item.name, "") for item in plan.install}
+    if found != wanted:
+        odd = sorted(set(found.items()) ^ set(wanted.items()))
+        raise ProofError(
+            "what was installed is not what was planned",
+            code="install-differs",
+            where=str(site_packages),
+            details=tuple(f"{name}=={version}" for name, version in odd),
+        )
+    now = prove_view(members(installed, inherited=False), problem, roots)
+    fresh = [item for item in now if item not in plan.broken]
+    if fresh:
+        raise ProofError(
+            "the environment is not consistent, though its plan was",
+            where=str(site_packages),
+            details=tuple(map(str, fresh)),
+            remedy="the metadata of an installed distribution differs from what its source announced",
+        )
+    return installed

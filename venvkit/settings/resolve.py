@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from venvkit.base.paths import expand_home
 from venvkit.settings.variables import BY_NAME, HOME_IN_DEFAULT, Variable
 
 TYPE_CHECKING = False
@@ -99,7 +100,8 @@ class Levels:
         if not text:
             return Setting(variable, raw, () if kind.separator else None, origin=origin)
         if kind.is_path:
-            text = self._expand(text, kind.separator)
+            items = text.split(kind.separator) if kind.separator else [text]
+            text = kind.separator.join(expand_home(item.strip(), self.user_home) for item in items)
         try:
             return Setting(variable, raw, kind.parse(text), origin=origin)
         except ValueError:
@@ -107,13 +109,6 @@ class Levels:
             shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
             fault = f"{shown} ({_PLACES[origin]}) is not valid; accepted: {kind.accepts}"
             return Setting(variable, raw, None, origin=origin, fault=fault)
-
-    def _expand(self, text: str, separator: str) -> str:
-        """Put the user's home directory in the place of a leading `~`, in each item of a list."""
-        items = text.split(separator) if separator else [text]
-        return separator.join(
-            self.user_home + item[1:] if item == "~" or item.startswith("~/") else item for item in items
-        )
 
 
 def _masked(variable: Variable, text: str) -> str:

@@ -17,7 +17,7 @@ from venvkit.spec.language.requires import required_name
 from venvkit.spec.language.urls import check_index_url, quoted
 from venvkit.spec.options import LEVERS
 
-LIST_FIELDS = tuple(option.name for option in LEVERS if option.form == "texts")
+LIST_FIELDS = tuple(option.name for option in LEVERS if option.form in ("texts", "lines"))
 SCALAR_FIELDS = tuple(option.name for option in LEVERS if option.form == "text")
 LEVER_FIELDS = tuple(option.name for option in LEVERS)
 _ALL = ":all:"

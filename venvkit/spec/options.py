@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMS = {
     "text": "a string",
     "texts": "strings",
+    "lines": "strings",
     "program": "a path or a name",
     "folders": "paths",
     "places": "paths or URLs",
@@ -28,7 +29,7 @@ FORMS = {
     "number": "a whole number of at least 1",
     "choice": "one of a few words",
 }
-_UNSET: dict[str, Any] = {"texts": (), "folders": (), "places": (), "pairs": {}}
+_UNSET: dict[str, Any] = {"texts": (), "lines": (), "folders": (), "places": (), "pairs": {}}
 
 
 class Option:
@@ -139,6 +140,16 @@ def _text(value: object, _user_home: str = "") -> str:
     return value
 
 
+def _line(value: object, user_home: str) -> str:
+    """Return a requirement, the path of its direct reference in full."""
+    text = _text(value)
+    if "://" in text or not ("@" in text or text.startswith("file:")):
+        return text
+    from venvkit.spec.language.requirement import with_absolute_path  # it imports `re` and more
+
+    return with_absolute_path(text, os.getcwd(), user_home)  # noqa: PTH109
+
+
 def _folder(value: object, user_home: str) -> str:
     return absolute_path(_text(os.fspath(value)), user_home)  # type: ignore[call-overload]
 
@@ -175,6 +186,7 @@ def _items(value: object) -> Iterable[object]:
 _READERS: dict[str, Callable[[object, str], Any]] = {
     "text": _text,
     "texts": _text,
+    "lines": _line,
     "choice": _text,
     "program": _program,
     "folders": _folder,
@@ -193,7 +205,7 @@ OPTIONS: tuple[Option, ...] = (
         Option("variant", "number", "--variant N", "Which of several specs of one name, by its number."),
         Option("engine", "text", "--engine NAME", "Engine to launch with, such as vllm or transformers."),
         Option("model_format", "text", "--model-format NAME", "Format of the model's files, such as pytorch or gptq."),
-        Option("packages", "texts", "-p, --package REQUIREMENT",
+        Option("packages", "lines", "-p, --package REQUIREMENT",
             "Requirement, URL or placeholder, each with an optional marker; the caller's replace those of their name.",
             field="packages"),
         Option("variables", "pairs", "--var NAME=VALUE", "Variable that markers may read as `#NAME#`."),
@@ -226,9 +238,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *_section(
         "Levers",
-        Option("constraints", "texts", "--constraint REQUIREMENT",
+        Option("constraints", "lines", "--constraint REQUIREMENT",
             "Requirement that bounds a distribution without requiring it."),
-        Option("overrides", "texts", "--override REQUIREMENT",
+        Option("overrides", "lines", "--override REQUIREMENT",
             "Requirement that replaces every requirement of its name."),
         Option("excludes", "texts", "--exclude NAME",
             "Distribution that is never installed, as if nothing required it."),

@@ -14,12 +14,12 @@ from tests.hosts import Host, make_host
 from tests.wheelhouse import Wheelhouse
 
 
-def add_wheels(wheelhouse: Wheelhouse) -> None:
+def add_wheels(wheelhouse: Wheelhouse, *, versions: int = 2, parts: int = 40) -> None:
     """Put in `tool`, which says its version in two files, so that a mix would show, and `base`, which it needs."""
-    for version in ("1.0", "2.0"):
+    for version in (f"{number}.0" for number in range(1, versions + 1)):
         text = f"version = {version!r}\n"
         files = {"tool/__init__.py": f"__version__ = {version!r}\n", "tool_data.py": text}
-        files |= {f"tool/part{number}.py": text for number in range(40)}
+        files |= {f"tool/part{number}.py": text for number in range(parts)}
         wheelhouse.add("tool", version, requires=["base"], files=files, scripts={"tool-run": "tool:main"})
     wheelhouse.add("base", "1.0")
 
@@ -38,7 +38,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> tuple[Host, Path]:
     place = tmp_path_factory.mktemp("common")
     wheelhouse = Wheelhouse(place / "wheels")
     wheelhouse.path.mkdir()
-    add_wheels(wheelhouse)
+    add_wheels(wheelhouse, versions=4, parts=2)
     host = make_host(place / "host", wheelhouse)
     host.install("base")
     return host, place

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from venvkit.settings import VARIABLES
 from venvkit.spec.options import BLOCK, OPTIONS, Option
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -30,7 +31,20 @@ def fields() -> str:
     return _table(rows)
 
 
-TABLES = {"options": ("cli.md", options), "fields": ("specs.md", fields)}
+def variables() -> str:
+    """Return the variables, for docs/settings.md."""
+    rows = [("variable", "default", "form", "meaning", "venvkit")]
+    for one in VARIABLES:
+        default = f"`{one.default}`" if one.default else "unset"
+        rows.append((f"`{one.name}`", default, one.kind.name, one.meaning, "acts" if one.acts else "shown"))
+    return _table(rows)
+
+
+TABLES = {
+    "options": ("cli.md", options),
+    "fields": ("specs.md", fields),
+    "variables": ("settings.md", variables),
+}
 
 
 def placed(name: str, text: str) -> str:

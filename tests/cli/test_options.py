@@ -22,7 +22,8 @@ from venvkit.cli.options.request import RequestCommand, request_options
 from venvkit.errors import UsageError
 from venvkit.launch import asked
 from venvkit.spec.levers import Levers
-from venvkit.spec.options import LEVERS, OPTIONS, Option
+from venvkit.spec.model import load_specs
+from venvkit.spec.options import LEVERS, OPTIONS, Option, read_choices
 
 # Form -> words of a command line after an option's name, given twice where it may be, and the value they become.
 GIVEN: dict[str, tuple[tuple[str, ...], Any]] = {
@@ -30,6 +31,7 @@ GIVEN: dict[str, tuple[tuple[str, ...], Any]] = {
     "program": (("/p",), "/p"),
     "number": (("2",), 2),
     "texts": (("a", "b"), ["a", "b"]),
+    "lines": (("a<2", "b @ https://k/b.whl"), ["a<2", "b @ https://k/b.whl"]),
     "folders": (("/a", "/b"), ["/a", "/b"]),
     "places": (("/a", "https://k/"), ["/a", "https://k/"]),
 }
@@ -37,6 +39,7 @@ ANNOTATIONS = {
     "text": "str | None",
     "program": "str | os.PathLike[str] | None",
     "texts": "Sequence[str] | str",
+    "lines": "Sequence[str] | str",
     "folders": "Sequence[str | os.PathLike[str]] | str | os.PathLike[str]",
     "places": "Sequence[str | os.PathLike[str]] | str | os.PathLike[str]",
     "pairs": "Mapping[str, str]",
@@ -91,7 +94,7 @@ def test_checkers_know_the_keywords_of_the_table() -> None:
 
 def test_the_levers_are_those_of_the_table() -> None:
     assert set(Levers.__struct_fields__) == {lever.name for lever in LEVERS}
-    assert {lever.form for lever in LEVERS} == {"texts", "text", "pairs"}
+    assert {lever.form for lever in LEVERS} == {"texts", "lines", "text", "pairs"}
 
 
 @pytest.mark.parametrize("name", tables.TABLES)
@@ -149,6 +152,25 @@ def test_a_folder_is_one_of_here_wherever_the_installer_runs(
     first = ensure_env(spec, host_python=host.python, find_links=links)
     monkeypatch.chdir("/")
     assert ensure_env(spec, host_python=host.python, find_links=[place / "wheels"]).key == first.key
+
+
+@pytest.mark.parametrize("written", ["tool @ ./{wheel}", "tool @ file:{wheel}", "tool @ ~/{wheel}"])
+def test_the_path_of_a_requirement_is_one_of_here(
+    home: Path, host: Host, write_spec: WriteSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    wheel = Wheelhouse(tmp_path / "place").add("tool", "1.0")
+    monkeypatch.chdir(wheel.parent)
+    monkeypatch.setenv("HOME", str(wheel.parent))
+    line = written.format(wheel=wheel.name)
+    plan = plan_env(write_spec("m", ["tool"]), host_python=host.python, packages=f"{line} ; os_name == 'posix'").plan
+    assert [item.url for item in plan.install] == [wheel.as_uri()]
+    for lever in ("constraints", "overrides"):
+        expected = (f"tool @ {wheel.as_uri()}",)
+        assert read_choices({lever: line}, {"HOME": str(wheel.parent)})[lever] == expected
+        block = {"packages": ["tool"], lever: line}
+        Path("m.json").write_text(json.dumps({"model_name": "m", "virtualenv": block}), encoding="utf-8")
+        (spec,) = load_specs("m.json")
+        assert getattr(spec.levers, lever) == expected
 
 
 def test_an_interpreter_is_one_of_here(

@@ -5,6 +5,18 @@ from __future__ import annotations
 import os
 
 
+def expand_home(text: str, user_home: str = "") -> str:
+    """Return a path with a leading `~` or `~name` replaced by the home directory; an unknown `~name` stays.
+
+    Args:
+        text: The path.
+        user_home: The directory that a plain `~` stands for; empty takes the one of this process's user.
+    """
+    if user_home and (text == "~" or text.startswith("~/")):
+        return (user_home.rstrip("/") + text[1:]) or "/"
+    return os.path.expanduser(text)  # noqa: PTH111
+
+
 def absolute_path(text: str, user_home: str = "") -> str:
     """Return a path in full: `~` is a home directory, and a relative path starts at the working directory.
 
@@ -18,9 +30,7 @@ def absolute_path(text: str, user_home: str = "") -> str:
     >>> absolute_path("~/wheels", "/home/me")
     '/home/me/wheels'
     """
-    if user_home and (text == "~" or text.startswith("~/")):
-        text = user_home + text[1:]
-    expanded = os.path.expanduser(text)  # noqa: PTH111
+    expanded = expand_home(text, user_home)
     if not text or "\0" in text or expanded.startswith("~"):
         raise ValueError(text)
     return os.path.abspath(expanded)  # noqa: PTH100

@@ -14,15 +14,13 @@ from venvkit.errors import UsageError
 from venvkit.host import nvml
 from venvkit.host.metadata import read_text
 from venvkit.host.snapshot import HostSnapshot
+from venvkit.settings.kinds import ACCELERATOR, accelerator_facts
 
 _SCHEMA = 1
 _CACHE_NAME = "accelerator.json"
 _FACT_FILES = ("/proc/sys/kernel/random/boot_id", "/sys/module/nvidia/version", "/proc/driver/nvidia/version")
 _DEV = Path("/dev")
 _TORCH_CUDA = re.compile(r"^cuda\s*(?::[^=\n]*)?=\s*['\"](\d+(?:\.\d+)*)['\"]", re.MULTILINE)
-_VERSION = re.compile(r"\d+(\.\d+)?")
-_ARCH = re.compile(r"sm_\d{2,3}")
-_FORMS = "accepted are: none; npu; cuda=VERSION; cuda=VERSION,arch=sm_NN (as in cuda=13.0,arch=sm_90)"
 
 
 class Accelerator(Struct, frozen=True):
@@ -91,22 +89,17 @@ def parse_accelerator(text: str, *, where: str = "accelerator") -> Accelerator:
     Raises:
         UsageError: It is none of these (`accelerator-invalid`).
     """
-    parts = [part.strip() for part in text.split(",")]
-    if parts == ["none"]:
-        return Accelerator()
-    given = dict(part.partition("=")[::2] for part in parts)
-    cuda, arch, npu = given.get("cuda"), given.get("arch"), given.get("npu")
-    sound = (
-        len(given) == len(parts)
-        and given.keys() <= {"cuda", "arch", "npu"}
-        and (cuda is None or _VERSION.fullmatch(cuda))
-        and (arch is None or (cuda and _ARCH.fullmatch(arch)))
-        and (npu is None or "npu" in parts)
-    )
-    if not sound:
-        raise UsageError(f"{text!r} describes no accelerator", code="accelerator-invalid", where=where, remedy=_FORMS)
-    version = cuda if cuda is None or "." in cuda else f"{cuda}.0"
-    return Accelerator(has_cuda=cuda is not None, has_npu=npu is not None, cuda_version=version, cuda_arch=arch)
+    try:
+        cuda, arch, npu = accelerator_facts(text)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} describes no accelerator",
+            code="accelerator-invalid",
+            where=where,
+            remedy=f"accepted are: {ACCELERATOR.accepts}",
+        ) from None
+    version = f"{cuda}.0" if cuda and "." not in cuda else cuda or None
+    return Accelerator(has_cuda=bool(cuda), has_npu=npu, cuda_version=version, cuda_arch=arch or None)
 
 
 def _driver_facts(cache_dir: Path | None) -> nvml.Cuda:

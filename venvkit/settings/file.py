@@ -30,7 +30,7 @@ def read_settings_file(home: str) -> tuple[dict[str, str], list[tuple[str, str]]
         return {}, []
     texts: dict[str, str] = {}
     faults: list[tuple[str, str]] = []
-    for name, value in _parse(path).items():
+    for name, value in _table(path).items():
         variable = BY_NAME.get(name)
         if variable is None:
             faults.append((path, f"{name!r} is no setting{nearest(name)}"))
@@ -51,21 +51,17 @@ def nearest(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _parse(path: str) -> dict[str, object]:
-    # Imported where there is a file: settings are loaded at every start.
-    from venvkit.base.reading import parse_toml, read_regular
+def _table(path: str) -> dict[str, object]:
+    from venvkit.base.reading import parse_toml, read_regular  # only where there is a file: it imports json
 
     try:
         return parse_toml(read_regular(path))
     except OSError as error:
-        raise _unusable(path, f"cannot be read: {error.strerror}") from error
+        fault = f"cannot be read: {error.strerror}"
     except ValueError as error:
-        raise _unusable(path, f"is not TOML: {error}") from error
-
-
-def _unusable(path: str, why: str) -> SettingError:
-    return SettingError(
-        f"the settings file {why}",
+        fault = f"is not TOML: {error}"
+    raise SettingError(
+        f"the settings file {fault}",
         code="settings-file-invalid",
         where=path,
         remedy="correct the file, or move it away to go without it",

@@ -1,8 +1,10 @@
-"""What a value may look like: each kind turns text into a typed value, or says what it accepts."""
+"""Forms of values: each kind turns text into a typed value, or says what it accepts. Every number has a bound."""
 
 from __future__ import annotations
 
 import os
+
+from venvkit.base.paths import absolute_path
 
 TYPE_CHECKING = False  # `typing` itself costs more than this whole room
 if TYPE_CHECKING:
@@ -12,12 +14,23 @@ if TYPE_CHECKING:
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
+# What a clock, a sleep and a time-out of the operating system can take, and more than anything else needs.
+_MOST = 10**9
+_MOST_BYTES = 2**63 - 1
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+# Ages are spans of days of 24 hours; uv refuses one that leads to a year before the first.
+_SECONDS = {"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_OLDEST = 700_000 * 86400
+_WORDS = r"\d+ ?(?:weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)"
+_ISO = r"p(?=.)(?:\d+w)?(?:\d+d)?(?:t(?=.)(?:\d+h)?(?:\d+m)?(?:\d+s)?)?"
+_CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_STAMP = rf"(\d{{4}}-\d\d-\d\d)(?:[t ]{_CLOCK}(?::[0-5]\d(?:\.\d{{1,9}})?)?(?:z|[+-]\d\d:?\d\d)?)?"
 
 
 class Kind:
     """One form of value.
 
-    Args:
+    Attributes:
         name: Short name, as the documentation writes it.
         accepts: What is accepted, as the end of a sentence.
         parse: Turns text, neither blank nor surrounded by blanks, into a value; else raises ValueError.
@@ -39,59 +52,39 @@ class Kind:
         blank_counts: bool = False,
     ) -> None:
         self.name = name
-        self.accepts = accepts
-        self.parse = parse
+        self.accepts = f"{accepts}, separated by `{separator}`" if separator else accepts
+        self.parse = _each(parse, separator) if separator else parse
         self.separator = separator
         self.is_path = is_path
         self.blank_counts = blank_counts
 
-    def items(self, text: str) -> tuple[str, ...]:
-        """Return the non-blank items of a list's text, without surrounding blanks."""
-        return tuple(item.strip() for item in text.split(self.separator) if item.strip())
+
+def _each(parse: Callable[[str], Value], separator: str) -> Callable[[str], Value]:
+    return lambda text: tuple(str(parse(item.strip())) for item in text.split(separator) if item.strip())
 
 
 def whole(minimum: int) -> Kind:
-    """Return the kind of whole numbers of at least `minimum`, which is not negative."""
+    """Return the kind of whole numbers from `minimum`, which is not negative, to a thousand million."""
 
     def parse(text: str) -> int:
-        # int() alone would take `1_000`, `+1` and the digits of other scripts.
-        if not (text.isascii() and text.isdigit()) or int(text) < minimum:
+        if not _is_number(text) or not minimum <= int(text) <= _MOST:
             raise ValueError(text)
         return int(text)
 
-    return Kind("integer", f"a whole number of at least {minimum}", parse)
+    return Kind("integer", f"a whole number of at least {minimum} and at most {_MOST}", parse)
 
 
 def number(*, above_zero: bool) -> Kind:
-    """Return the kind of finite numbers that are not negative; also zero only unless `above_zero`."""
+    """Return the kind of numbers from 0, or from above it, to a thousand million."""
 
     def parse(text: str) -> float:
         value = float(text)
-        # The comparison with infinity refuses NaN too: every comparison with NaN is false.
-        if "_" in text or not 0.0 <= value < float("inf") or (above_zero and value == 0.0):
+        # Every comparison with NaN is false.
+        if "_" in text or not text.isascii() or not 0.0 <= value <= _MOST or (above_zero and value == 0.0):
             raise ValueError(text)
         return value
 
-    return Kind("number", "a number above 0" if above_zero else "a number of at least 0", parse)
-
-
-# More make no size, and no float.
-_DIGITS = 30
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
-
-def _bytes(text: str) -> int:
-    number, binary = text.upper().removesuffix("B"), 0
-    if number.endswith("I"):
-        number, binary = number[:-1], 1
-    unit = number[-1:] if number[-1:] in _UNITS else ""
-    digits = number.removesuffix(unit).strip()
-    if not digits.replace(".", "", 1).isdigit() or not digits.isascii() or (binary and not unit):
-        raise ValueError(text)
-    factor = 1024 ** "KMGT".index(unit) * 1024 if binary else _UNITS[unit]
-    if len(digits) > _DIGITS:
-        raise ValueError(text)
-    return int(float(digits) * factor)
+    return Kind("number", f"a number {'above' if above_zero else 'of at least'} 0 and at most {_MOST}", parse)
 
 
 def choice(*names: str) -> Kind:
@@ -105,11 +98,56 @@ def choice(*names: str) -> Kind:
     return Kind("choice", f"one of {', '.join(names)}", parse)
 
 
-def _flag(text: str) -> bool:
-    lowered = text.lower()
-    if lowered not in _TRUE + _FALSE:
+def accelerator_facts(text: str) -> tuple[str, str, bool]:
+    """Return the CUDA version, the architecture (both empty where not said) and whether there is an NPU.
+
+    Raises:
+        ValueError: The text describes no accelerator.
+
+    >>> accelerator_facts("npu, cuda=13.0,arch=sm_90")
+    ('13.0', 'sm_90', True)
+    """
+    items = [item.strip() for item in text.split(",")]
+    if items == ["none"]:
+        return "", "", False
+    facts = dict(item.partition("=")[::2] for item in items)
+    cuda, arch = facts.get("cuda"), facts.get("arch")
+    sound = (
+        len(facts) == len(items)
+        and facts.keys() <= {"cuda", "arch", "npu"}
+        and ("npu" not in facts or "npu" in items)
+        and (cuda is None or (cuda.count(".") < 2 and all(map(_is_number, cuda.split(".")))))
+        and (arch is None or (cuda and arch[:3] == "sm_" and len(arch) in (5, 6) and _is_number(arch[3:])))
+    )
+    if not sound:
         raise ValueError(text)
-    return lowered in _TRUE
+    return cuda or "", arch or "", "npu" in facts
+
+
+def _is_number(text: str) -> bool:
+    # Otherwise int() would take `1_000`, `+1` and the digits of other scripts.
+    return text.isascii() and text.isdigit()
+
+
+def _bytes(text: str) -> int:
+    digits, binary = text.upper().removesuffix("B"), 0
+    if digits.endswith("I"):
+        digits, binary = digits[:-1], 1
+    unit = digits[-1:] if digits[-1:] in _UNITS else ""
+    whole_part, _, fraction = digits.removesuffix(unit).strip().partition(".")
+    if not _is_number(whole_part + fraction) or (binary and not unit):
+        raise ValueError(text)
+    factor = 1 << (10 * ("KMGT".index(unit) + 1)) if binary else _UNITS[unit]
+    count: int = int(whole_part + fraction) * factor // 10 ** len(fraction)
+    if count > _MOST_BYTES:
+        raise ValueError(text)
+    return count
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in _TRUE + _FALSE:
+        raise ValueError(text)
+    return text.lower() in _TRUE
 
 
 def _url(text: str) -> str:
@@ -129,63 +167,36 @@ def _key(text: str) -> str:
     return text
 
 
-def _path(text: str) -> str:
-    # `~name`; a plain `~` was replaced before, from the environment that the settings are read from.
-    expanded = os.path.expanduser(text)  # noqa: PTH111
-    if expanded.startswith("~"):
-        raise ValueError(text)
-    return os.path.abspath(expanded)  # noqa: PTH100
-
-
-def _paths(text: str) -> tuple[str, ...]:
-    return tuple(_path(item) for item in PATHS.items(text))
-
-
 def _interpreter(text: str) -> str:
     # A bare name such as `python3.12` is looked up on PATH by the host room.
-    return _path(text) if os.sep in text or text.startswith("~") else text
+    return absolute_path(text) if os.sep in text or text.startswith("~") else text
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, found, height = text.partition("*")
-    positive = whole(1)
-    if not found or positive.parse(width) is None or positive.parse(height) is None:
+    width, _, height = text.partition("*")
+    if not (_is_number(width) and _is_number(height)):
+        raise ValueError(text)
+    if not (1 <= int(width) <= _MOST and 1 <= int(height) <= _MOST):
         raise ValueError(text)
     return int(width), int(height)
 
 
-def _networks(text: str) -> tuple[str, ...]:
+def _network(text: str) -> str:
     from ipaddress import ip_network  # only here: it costs 4 ms
 
-    return tuple(str(ip_network(item)) for item in NETWORKS.items(text))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(_distribution_name(item) for item in NAMES.items(text))
+    return str(ip_network(text))
 
 
 def _distribution_name(text: str) -> str:
-    """Return the name as PEP 503 compares it."""
+    """Return the name as PEP 503 compares it; `packaging` would cost the warm path 10 ms."""
     pieces = text.lower().replace("_", "-").replace(".", "-").split("-")
-    if not text.isascii() or not all(piece.isalnum() for piece in (pieces[0], pieces[-1])):
+    if not text.isascii() or not all(piece.isalnum() for piece in (pieces[0], *filter(None, pieces), pieces[-1])):
         raise ValueError(text)
-    if not all(piece.isalnum() for piece in pieces if piece):
-        raise ValueError(text)
-    return "-".join(piece for piece in pieces if piece)
+    return "-".join(filter(None, pieces))
 
 
 def _accelerator(text: str) -> str:
-    import re
-
-    # The accelerator room makes facts of it; a fault must show without that room, which the warm path lacks.
-    known = {"cuda": r"\d+(\.\d+)?", "arch": r"sm_\d{2,3}", "npu": ""}
-    given = [item.strip() for item in text.split(",")]
-    pairs = dict(item.partition("=")[::2] for item in given)
-    sound = len(pairs) == len(given) and all(
-        name in known and re.fullmatch(known[name], value, re.ASCII) for name, value in pairs.items()
-    )
-    if text != "none" and not (sound and ("cuda" in pairs or "arch" not in pairs) and "npu=" not in given):
-        raise ValueError(text)
+    accelerator_facts(text)
     return text
 
 
@@ -193,40 +204,29 @@ def _moment(text: str) -> str:
     import re
     from datetime import date
 
-    if stamp := re.fullmatch(
-        r"(\d{4}-\d\d-\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", text, re.ASCII
-    ):
-        date.fromisoformat(stamp[1])
+    if stamp := re.fullmatch(_STAMP, text, re.ASCII | re.IGNORECASE):
+        if date.fromisoformat(stamp[1]).year > 9998:  # the day after it has to have a date, too
+            raise ValueError(text)
         return text
-    words = r"\d+ ?(?:weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)"
-    iso = r"P(?=.)(?:\d+W)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?"
-    if re.fullmatch(rf"{words}(?: ?{words})*|{iso}", text, re.ASCII):
-        return text
-    raise ValueError(text)
-
-
-def _separated(what: str, separator: str) -> str:
-    return f"{what}, separated by `{separator}`"
+    if not (re.fullmatch(rf"{_WORDS}(?: ?{_WORDS})*", text, re.ASCII) or re.fullmatch(_ISO, text.lower(), re.ASCII)):
+        raise ValueError(text)
+    spans = re.findall(r"(\d+) ?([a-z])", text.lower())
+    if sum(int(count) * _SECONDS[unit] for count, unit in spans) > _OLDEST:
+        raise ValueError(text)
+    return text
 
 
 BOOL = Kind("boolean", "1, true, yes or on, or else 0, false, no or off", _flag)
 TEXT = Kind("text", "any text", str)
 URL = Kind("URL", "an http:// or https:// URL with a host", _url)
 KEY = Kind("key", "printable ASCII characters without blanks", _key)
-PATH = Kind("path", "a path, whose `~` can be expanded", _path, is_path=True)
-PATHS = Kind("paths", _separated("paths", os.pathsep), _paths, separator=os.pathsep, is_path=True)
-ROOTS = Kind(
-    "paths",
-    _separated("paths, or nothing at all", os.pathsep),
-    _paths,
-    separator=os.pathsep,
-    is_path=True,
-    blank_counts=True,
-)
+PATH = Kind("path", "a path, whose `~` can be expanded", absolute_path, is_path=True)
+PATHS = Kind("paths", "paths", absolute_path, separator=os.pathsep, is_path=True)
+ROOTS = Kind("paths", "paths, or nothing at all", absolute_path, separator=os.pathsep, is_path=True, blank_counts=True)
 INTERPRETER = Kind("interpreter", "a path, or the name of a program on PATH", _interpreter, is_path=True)
-BYTES = Kind("bytes", "a number of bytes, as in `50GB` or `1.5 GiB`", _bytes)
+BYTES = Kind("bytes", "a number of bytes below 8 EiB, as in `50GB` or `1.5 GiB`", _bytes)
 SIZE = Kind("size", "width and height in pixels, as in `1024*1024`", _size)
-NETWORKS = Kind("networks", _separated("IP addresses or CIDR blocks", ","), _networks, separator=",")
-NAMES = Kind("names", _separated("distribution names", ","), _names, separator=",")
+NETWORKS = Kind("networks", "IP addresses or CIDR blocks", _network, separator=",")
+NAMES = Kind("names", "distribution names", _distribution_name, separator=",")
 ACCELERATOR = Kind("accelerator", "none, npu, cuda=VERSION, or as in cuda=13.0,arch=sm_90", _accelerator)
 MOMENT = Kind("moment", "a date, an RFC 3339 time, or an age such as `7 days` or `P7D`", _moment)

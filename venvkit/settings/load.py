@@ -8,7 +8,7 @@ from venvkit.base.watch import stat_watch
 from venvkit.errors import SettingError
 from venvkit.settings.file import nearest, read_settings_file, settings_file
 from venvkit.settings.resolve import Levels, Setting
-from venvkit.settings.variables import BY_NAME, VARIABLES
+from venvkit.settings.variables import BY_ATTRIBUTE, BY_NAME, VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,54 +52,18 @@ def load_settings(environ: Mapping[str, str] | None = None, arguments: Mapping[s
 
 
 class Settings:
-    """Every setting, typed. Made by `load_settings`; read-only.
+    """Every setting that venvkit acts on, typed and read-only. Made by `load_settings`.
 
-    Attributes:
-        home: XINFERENCE_HOME, absolute.
-        enable: Whether models get environments of their own.
-        skip_installed: Whether the host's distributions may be inherited.
-        offline: Whether installs must do without the public network.
-        find_links_roots: Directories inside which a launch may name wheel directories, absolute.
-        download_attempts: How often a download is tried.
-        model_src: The hub that model files come from.
-        host_python: Absolute path of the host's interpreter, or a program's name; None for our own.
-        accelerator: Facts to plan for in place of those found, as written; None to look.
-        engines: Files with further engine tables, absolute.
-        exclude_newer: Date, time or age as uv takes it; None without a limit.
-        backend: `uv` or `pip`.
-        timeout: Time limit of one child, in seconds.
-        orphans: `hold-repair`, `hold` or `report`.
-        protect: Names of protected distributions, normalized (PEP 503).
-        max_builds: How many builds may run at the same time.
-        max_size: Bytes that all environments together may hold; None without a limit.
-        lock: `flock` or `soft`.
+    An attribute is a variable's value; the table of variables says what it means. Paths are absolute, names of
+    distributions normalized (PEP 503), times in seconds, sizes in bytes; None stands for a variable that is not set.
+    The attributes that only a call to the server reads raise SettingError where their variable is malformed.
     """
 
-    __slots__ = (
-        "_acting",
-        "_levels",
-        "accelerator",
-        "backend",
-        "download_attempts",
-        "enable",
-        "engines",
-        "exclude_newer",
-        "find_links_roots",
-        "home",
-        "host_python",
-        "lock",
-        "max_builds",
-        "max_size",
-        "model_src",
-        "offline",
-        "orphans",
-        "protect",
-        "skip_installed",
-        "timeout",
-    )
+    __slots__ = ("_acting", "_levels")
 
     _acting: Mapping[str, Setting]
     _levels: Levels
+
     home: str
     enable: bool
     skip_installed: bool
@@ -118,46 +82,31 @@ class Settings:
     max_builds: int
     max_size: int | None
     lock: str
+    # Only a call to the server reads these.
+    endpoint: str
+    health_check_failure_threshold: int
+    health_check_interval: int
+    health_check_timeout: int
+    disable_health_check: bool
+    api_key: str | None
 
     def __init__(self, levels: Levels, acting: Mapping[str, Setting]) -> None:
         object.__setattr__(self, "_levels", levels)
         object.__setattr__(self, "_acting", acting)
-        for attribute, name in _ATTRIBUTES:
-            object.__setattr__(self, attribute, acting[name].value)
+
+    if not TYPE_CHECKING:  # a checker knows the attributes by the lines above
+
+        def __getattr__(self, attribute: str) -> object:
+            if attribute not in BY_ATTRIBUTE:
+                raise AttributeError(attribute)
+            name = BY_ATTRIBUTE[attribute].name
+            setting = self._acting.get(name) or self._levels.setting(name)
+            if setting.fault:
+                raise _error([(name, setting.fault)])
+            return setting.value
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"settings are read-only: {name}")
-
-    @property
-    def endpoint(self) -> str:
-        """XINFERENCE_ENDPOINT. Raises SettingError when it is malformed, as the next five do."""
-        return str(self._late("XINFERENCE_ENDPOINT"))
-
-    @property
-    def disable_health_check(self) -> bool:
-        """XINFERENCE_DISABLE_HEALTH_CHECK."""
-        return bool(self._late("XINFERENCE_DISABLE_HEALTH_CHECK"))
-
-    @property
-    def health_check_failure_threshold(self) -> int:
-        """XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD."""
-        return self._integer("XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD")
-
-    @property
-    def health_check_interval(self) -> int:
-        """XINFERENCE_HEALTH_CHECK_INTERVAL, in seconds."""
-        return self._integer("XINFERENCE_HEALTH_CHECK_INTERVAL")
-
-    @property
-    def health_check_timeout(self) -> int:
-        """XINFERENCE_HEALTH_CHECK_TIMEOUT, in seconds."""
-        return self._integer("XINFERENCE_HEALTH_CHECK_TIMEOUT")
-
-    @property
-    def api_key(self) -> str | None:
-        """VENVKIT_API_KEY, a secret; None when it is not set."""
-        key = self._late("VENVKIT_API_KEY")
-        return None if key is None else str(key)
 
     @property
     def file_watch(self) -> Watch:
@@ -167,40 +116,6 @@ class Settings:
     def explain(self) -> tuple[Setting, ...]:
         """Return every setting, in the order of `VARIABLES`; one that is not checked at load may carry a fault."""
         return tuple(self._acting.get(variable.name) or self._levels.setting(variable.name) for variable in VARIABLES)
-
-    def _integer(self, name: str) -> int:
-        value = self._late(name)
-        assert isinstance(value, int)
-        return value
-
-    def _late(self, name: str) -> object:
-        # Not checked at load: a fault in what only a call to the server reads must not stop a build.
-        setting = self._levels.setting(name)
-        if setting.fault:
-            raise _error([(name, setting.fault)])
-        return setting.value
-
-
-_ATTRIBUTES = (
-    ("home", "XINFERENCE_HOME"),
-    ("enable", "XINFERENCE_ENABLE_VIRTUAL_ENV"),
-    ("skip_installed", "XINFERENCE_VIRTUAL_ENV_SKIP_INSTALLED"),
-    ("offline", "XINFERENCE_VIRTUAL_ENV_OFFLINE_INSTALL"),
-    ("find_links_roots", "XINFERENCE_VIRTUAL_ENV_FIND_LINKS_ALLOWED_ROOTS"),
-    ("download_attempts", "XINFERENCE_DOWNLOAD_MAX_ATTEMPTS"),
-    ("model_src", "XINFERENCE_MODEL_SRC"),
-    ("host_python", "VENVKIT_HOST_PYTHON"),
-    ("accelerator", "VENVKIT_ACCELERATOR"),
-    ("engines", "VENVKIT_ENGINES"),
-    ("exclude_newer", "VENVKIT_EXCLUDE_NEWER"),
-    ("backend", "VENVKIT_BACKEND"),
-    ("timeout", "VENVKIT_TIMEOUT"),
-    ("orphans", "VENVKIT_ORPHANS"),
-    ("protect", "VENVKIT_PROTECT"),
-    ("max_builds", "VENVKIT_MAX_BUILDS"),
-    ("max_size", "VENVKIT_MAX_SIZE"),
-    ("lock", "VENVKIT_LOCK"),
-)
 
 
 def _error(faults: list[tuple[str, str]]) -> SettingError:

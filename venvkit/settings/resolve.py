@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from venvkit.base.paths import expand_home
 from venvkit.settings.variables import BY_NAME, HOME_IN_DEFAULT, Variable
 
 TYPE_CHECKING = False
@@ -13,9 +14,17 @@ if TYPE_CHECKING:
     from venvkit.base.watch import Watch
     from venvkit.settings.kinds import Value
 
+_PLACES = {
+    "argument": "given as an argument",
+    "environment": "set in the environment",
+    "file": "set in the settings file",
+    "default": "the default",
+}
+_LONGEST = 160
+
 
 class Setting:
-    """The value in force of one variable.
+    """The value in force of one variable; read-only.
 
     Attributes:
         variable: What is set.
@@ -34,13 +43,7 @@ class Setting:
     fault: str
 
     def __init__(self, variable: Variable, raw: str, value: Value, *, origin: str, fault: str = "") -> None:
-        for name, content in (
-            ("variable", variable),
-            ("raw", raw),
-            ("value", value),
-            ("origin", origin),
-            ("fault", fault),
-        ):
+        for name, content in zip(self.__slots__, (fault, origin, raw, value, variable)):  # noqa: B905 - of one length
             object.__setattr__(self, name, content)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -97,28 +100,15 @@ class Levels:
         if not text:
             return Setting(variable, raw, () if kind.separator else None, origin=origin)
         if kind.is_path:
-            text = self._expand(text, kind.separator)
+            items = text.split(kind.separator) if kind.separator else [text]
+            text = kind.separator.join(expand_home(item.strip(), self.user_home) for item in items)
         try:
             return Setting(variable, raw, kind.parse(text), origin=origin)
         except ValueError:
             shown = repr(_masked(variable, raw))
+            shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
             fault = f"{shown} ({_PLACES[origin]}) is not valid; accepted: {kind.accepts}"
             return Setting(variable, raw, None, origin=origin, fault=fault)
-
-    def _expand(self, text: str, separator: str) -> str:
-        """Put the user's home directory in the place of a leading `~`, in each item of a list."""
-        items = text.split(separator) if separator else [text]
-        return separator.join(
-            self.user_home + item[1:] if item == "~" or item.startswith("~/") else item for item in items
-        )
-
-
-_PLACES = {
-    "argument": "given as an argument",
-    "environment": "set in the environment",
-    "file": "set in the settings file",
-    "default": "the default",
-}
 
 
 def _masked(variable: Variable, text: str) -> str:

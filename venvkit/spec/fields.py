@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from venvkit.errors import SpecError
 from venvkit.spec.levers import LIST_FIELDS, SCALAR_FIELDS, Levers, check_source, lever_fault, parse_lever
+from venvkit.spec.options import BY_NAME
 
 Table = Mapping[str, object]
 _KINDS = {dict: "a table", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
@@ -149,9 +150,16 @@ class Reader(Struct, frozen=True):
                 self.faults.add(place, f"wants a table, not {kind_of(entry)}")
         return tuple(found)
 
-    def levers(self) -> Levers:
-        """Return the levers among the fields; faulty ones are noted and left out."""
-        values: dict[str, Any] = {name: self.texts(name, _entry_check(name)) for name in LIST_FIELDS}
+    def levers(self, located: Callable[[str], str] = str) -> Levers:
+        """Return the levers among the fields; faulty ones are noted and left out.
+
+        Args:
+            located: Makes the path in a requirement absolute.
+        """
+        values: dict[str, Any] = {}
+        for name in LIST_FIELDS:
+            entry = located if BY_NAME[name].form == "lines" else str
+            values[name] = tuple(map(entry, self.texts(name, _entry_check(name, entry))))
         values |= {name: self.text(name, _scalar_check(name)) for name in SCALAR_FIELDS}
         return Levers(**values, sources=self._sources())
 
@@ -181,8 +189,8 @@ def kind_of(value: object) -> str:
     return _KINDS.get(type(value), "a number" if isinstance(value, (int, float)) else "a date")
 
 
-def _entry_check(name: str) -> Callable[[str, str], object]:
-    return lambda entry, place: parse_lever(name, entry, place=place)
+def _entry_check(name: str, located: Callable[[str], str]) -> Callable[[str, str], object]:
+    return lambda entry, place: parse_lever(name, located(entry), place=place)
 
 
 def _scalar_check(name: str) -> Callable[[str, str], None]:

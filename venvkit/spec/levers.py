@@ -10,13 +10,14 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from venvkit.errors import SpecError
+from venvkit.settings.kinds import MOMENT
 from venvkit.spec.language.marker import Marker, MarkerContext, parse_marker
 from venvkit.spec.language.requirement import parse_line
 from venvkit.spec.language.requires import required_name
-from venvkit.spec.language.urls import check_index_url, has_control, quoted
+from venvkit.spec.language.urls import check_index_url, quoted
 from venvkit.spec.options import LEVERS
 
-LIST_FIELDS = tuple(option.name for option in LEVERS if option.form == "texts")
+LIST_FIELDS = tuple(option.name for option in LEVERS if option.form in ("texts", "lines"))
 SCALAR_FIELDS = tuple(option.name for option in LEVERS if option.form == "text")
 LEVER_FIELDS = tuple(option.name for option in LEVERS)
 _ALL = ":all:"
@@ -115,9 +116,11 @@ def lever_fault(field: str, text: str, place: str) -> SpecError | None:
     """Return the fault of a scalar lever, or None."""
     if field == "torch_backend" and not _BACKEND.fullmatch(text):
         return _malformed(text, place, "is not an accelerator line", "write auto, cpu, or the like of cu130")
-    if field == "exclude_newer" and (not text.strip() or text.startswith("-") or has_control(text)):
-        remedy = "write it like 2026-01-31, 2026-01-31T12:00:00Z, or `7 days`"
-        return _malformed(text, place, "is not a moment or duration", remedy)
+    if field == "exclude_newer":
+        try:
+            MOMENT.parse(text.strip())
+        except ValueError:
+            return _malformed(text, place, "is not a moment or duration", f"write {MOMENT.accepts}")
     return None
 
 

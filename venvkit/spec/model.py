@@ -225,7 +225,7 @@ def _spec(reader: Reader, faults: Faults, *, origin: str, type: str | None, fold
         block.text("index_strategy", check_index_strategy),
         block.flag("inherit_pip_config", True),
         block.flag("no_build_isolation", False),
-        block.levers(),
+        block.levers(located),
     )
     if name is None or len(faults.found) > before:
         return None

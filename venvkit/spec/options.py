@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMS = {
     "text": "a string",
     "texts": "strings",
+    "lines": "strings",
     "program": "a path or a name",
     "folders": "paths",
     "places": "paths or URLs",
@@ -28,7 +29,7 @@ FORMS = {
     "number": "a whole number of at least 1",
     "choice": "one of a few words",
 }
-_UNSET: dict[str, Any] = {"texts": (), "folders": (), "places": (), "pairs": {}}
+_UNSET: dict[str, Any] = {"texts": (), "lines": (), "folders": (), "places": (), "pairs": {}}
 
 
 class Option:
@@ -139,6 +140,16 @@ def _text(value: object, _user_home: str = "") -> str:
     return value
 
 
+def _line(value: object, user_home: str) -> str:
+    """Return a requirement, the path of its direct reference in full."""
+    text = _text(value)
+    if "://" in text or not ("@" in text or text.startswith("file:")):
+        return text
+    from venvkit.spec.language.requirement import with_absolute_path  # it imports `re` and more
+
+    return with_absolute_path(text, os.getcwd(), user_home)  # noqa: PTH109
+
+
 def _folder(value: object, user_home: str) -> str:
     return absolute_path(_text(os.fspath(value)), user_home)  # type: ignore[call-overload]
 
@@ -175,6 +186,7 @@ def _items(value: object) -> Iterable[object]:
 _READERS: dict[str, Callable[[object, str], Any]] = {
     "text": _text,
     "texts": _text,
+    "lines": _line,
     "choice": _text,
     "program": _program,
     "folders": _folder,
@@ -183,6 +195,7 @@ _READERS: dict[str, Callable[[object, str], Any]] = {
     "number": _number,
 }
 
+# fmt: off
 OPTIONS: tuple[Option, ...] = (
     *_section(
         "Model",
@@ -192,13 +205,9 @@ OPTIONS: tuple[Option, ...] = (
         Option("variant", "number", "--variant N", "Which of several specs of one name, by its number."),
         Option("engine", "text", "--engine NAME", "Engine to launch with, such as vllm or transformers."),
         Option("model_format", "text", "--model-format NAME", "Format of the model's files, such as pytorch or gptq."),
-        Option(
-            "packages",
-            "texts",
-            "-p, --package REQUIREMENT",
+        Option("packages", "lines", "-p, --package REQUIREMENT",
             "Requirement, URL or placeholder, each with an optional marker; the caller's replace those of their name.",
-            field="packages",
-        ),
+            field="packages"),
         Option("variables", "pairs", "--var NAME=VALUE", "Variable that markers may read as `#NAME#`."),
     ),
     *_section(
@@ -206,111 +215,51 @@ OPTIONS: tuple[Option, ...] = (
         Option("index_url", "text", "--index-url URL", "Index in place of the configured ones.", field="index_url"),
         Option("extra_index_urls", "texts", "--extra-index-url URL", "Further index.", field="extra_index_url"),
         Option("find_links", "places", "--find-links DIR|URL", "Directory or page of wheels.", field="find_links"),
-        Option(
-            "index_strategy",
-            "choice",
-            "--index-strategy first-index|unsafe-first-match|unsafe-best-match",
-            "How several indexes are combined, in uv's words.",
-            field="index_strategy",
-        ),
-        Option(
-            "offline",
-            "flag",
-            "--offline",
-            "Do without the public network.",
-            setting="XINFERENCE_VIRTUAL_ENV_OFFLINE_INSTALL",
-        ),
+        Option("index_strategy", "choice", "--index-strategy first-index|unsafe-first-match|unsafe-best-match",
+            "How several indexes are combined, in uv's words.", field="index_strategy"),
+        Option("offline", "flag", "--offline",
+            "Do without the public network.", setting="XINFERENCE_VIRTUAL_ENV_OFFLINE_INSTALL"),
     ),
     *_section(
         "Host and environment",
-        Option(
-            "host_python",
-            "program",
-            "--host-python PATH",
-            "Interpreter whose packages are the host.",
-            setting="VENVKIT_HOST_PYTHON",
-        ),
+        Option("host_python", "program", "--host-python PATH",
+            "Interpreter whose packages are the host.", setting="VENVKIT_HOST_PYTHON"),
         Option("python", "program", "--python VERSION|PATH", "Interpreter of the environment, if not the host's."),
-        Option(
-            "skip_installed",
-            "flag",
-            "--no-skip-installed",
-            "Install all that the model reaches; inherit nothing.",
-            setting="XINFERENCE_VIRTUAL_ENV_SKIP_INSTALLED",
-        ),
+        Option("skip_installed", "flag", "--no-skip-installed",
+            "Install all that the model reaches; inherit nothing.", setting="XINFERENCE_VIRTUAL_ENV_SKIP_INSTALLED"),
         Option("isolated", "flag", "--isolated", "Do not show the host to the environment at all."),
-        Option(
-            "accelerator",
-            "text",
-            "--accelerator FACTS",
-            "Accelerator to plan for: none, or facts such as cuda=13.0,arch=sm_90.",
-            setting="VENVKIT_ACCELERATOR",
-        ),
-        Option(
-            "orphans",
-            "choice",
-            f"--orphans {'|'.join(ORPHANS)}",
-            "What to do about host distributions that the plan would break.",
-            setting="VENVKIT_ORPHANS",
-        ),
-        Option(
-            "backend",
-            "choice",
-            f"--backend {'|'.join(BACKENDS)}",
-            "Tool that plans and installs.",
-            setting="VENVKIT_BACKEND",
-        ),
+        Option("accelerator", "text", "--accelerator FACTS",
+            "Accelerator to plan for: none, or facts such as cuda=13.0,arch=sm_90.", setting="VENVKIT_ACCELERATOR"),
+        Option("orphans", "choice", f"--orphans {'|'.join(ORPHANS)}",
+            "What to do about host distributions that the plan would break.", setting="VENVKIT_ORPHANS"),
+        Option("backend", "choice", f"--backend {'|'.join(BACKENDS)}",
+            "Tool that plans and installs.", setting="VENVKIT_BACKEND"),
         Option("upgrade", "flag", "--upgrade", "Plan anew and prefer the newest versions to the host's.", keyed=False),
     ),
     *_section(
         "Levers",
-        Option(
-            "constraints",
-            "texts",
-            "--constraint REQUIREMENT",
-            "Requirement that bounds a distribution without requiring it.",
-        ),
-        Option(
-            "overrides", "texts", "--override REQUIREMENT", "Requirement that replaces every requirement of its name."
-        ),
-        Option(
-            "excludes", "texts", "--exclude NAME", "Distribution that is never installed, as if nothing required it."
-        ),
+        Option("constraints", "lines", "--constraint REQUIREMENT",
+            "Requirement that bounds a distribution without requiring it."),
+        Option("overrides", "lines", "--override REQUIREMENT",
+            "Requirement that replaces every requirement of its name."),
+        Option("excludes", "texts", "--exclude NAME",
+            "Distribution that is never installed, as if nothing required it."),
         Option("no_inherit", "texts", "--no-inherit NAME", "Distribution whose copy on the host does not count."),
         Option("optional", "texts", "--optional NAME", "Distribution of the request that may be missing in the end."),
-        Option(
-            "verify",
-            "texts",
-            "--verify MODULE",
-            "Import that must succeed before a build counts: `module` or `module:attribute`.",
-        ),
-        Option(
-            "protect",
-            "texts",
-            "--protect NAME",
-            "Host distribution that may be neither broken nor replaced.",
-            setting="VENVKIT_PROTECT",
-        ),
+        Option("verify", "texts", "--verify MODULE",
+            "Import that must succeed before a build counts: `module` or `module:attribute`."),
+        Option("protect", "texts", "--protect NAME",
+            "Host distribution that may be neither broken nor replaced.", setting="VENVKIT_PROTECT"),
         Option("sources", "pairs", "--source NAME=URL", "The one index that a distribution comes from."),
-        Option(
-            "only_binary", "texts", "--only-binary NAME", "Distribution that is never built from source; :all: for all."
-        ),
-        Option(
-            "no_build",
-            "texts",
-            "--no-build NAME",
-            "Distribution for which a plan that builds it is refused; :all: for all.",
-        ),
-        Option(
-            "exclude_newer",
-            "text",
-            "--exclude-newer DATE|AGE",
+        Option("only_binary", "texts", "--only-binary NAME",
+            "Distribution that is never built from source; :all: for all."),
+        Option("no_build", "texts", "--no-build NAME",
+            "Distribution for which a plan that builds it is refused; :all: for all."),
+        Option("exclude_newer", "text", "--exclude-newer DATE|AGE",
             "Ignore what was uploaded after a date or time, or is younger than an age.",
-            setting="VENVKIT_EXCLUDE_NEWER",
-        ),
-        Option(
-            "torch_backend", "text", "--torch-backend LINE", "Line of torch's own indexes: auto, cpu, or such as cu130."
-        ),
+            setting="VENVKIT_EXCLUDE_NEWER"),
+        Option("torch_backend", "text", "--torch-backend LINE",
+            "Line of torch's own indexes: auto, cpu, or such as cu130."),
         lever=True,
     ),
 )
@@ -318,23 +267,16 @@ OPTIONS: tuple[Option, ...] = (
 
 SPEC_ONLY: tuple[Option, ...] = _section(
     "Spec",
-    Option(
-        "inherit_pip_config",
-        "flag",
-        "",
+    Option("inherit_pip_config", "flag", "",
         "Take index, find-links, trusted hosts and certificates from pip's configuration; true if not said.",
-        field="inherit_pip_config",
-    ),
+        field="inherit_pip_config"),
     Option("trusted_hosts", "texts", "", "Host, or host:port, whose certificate is not checked.", field="trusted_host"),
-    Option(
-        "no_build_isolation",
-        "flag",
-        "",
+    Option("no_build_isolation", "flag", "",
         "Build with the packages of the environment and the host, instead of in an environment made for the build.",
-        field="no_build_isolation",
-    ),
+        field="no_build_isolation"),
 )
 """Fields of a spec's `virtualenv` block that no call may choose."""
+# fmt: on
 
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
 LEVERS: tuple[Option, ...] = tuple(option for option in OPTIONS if option.lever)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from venvkit.base.mask import mask
+from venvkit.base.paths import expand_home
 from venvkit.errors import UsageError
 from venvkit.settings.tooloptions import tool_option
 
@@ -15,18 +16,11 @@ _FALSE = frozenset(("", "0", "false", "f", "no", "n", "off"))
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(?=\S)")
 
 
-def expand_home(path: str, environ: Mapping[str, str]) -> str:
-    """Return `path` with a leading `~` expanded, by HOME of the given environment where it has one."""
-    if path == "~" or path.startswith("~/"):
-        return environ.get("HOME", os.path.expanduser("~")).rstrip("/") + path[1:]  # noqa: PTH111
-    return os.path.expanduser(path)  # noqa: PTH111
-
-
 def absolute_path(path: str, environ: Mapping[str, str]) -> str:
     """Return a path in full: relative to the working directory, `~` by the given environment; addresses as they are."""
     if "://" in path or path.startswith("file:"):
         return path
-    return os.path.abspath(expand_home(path, environ))  # noqa: PTH100
+    return os.path.abspath(expand_home(path, environ.get("HOME", "")))  # noqa: PTH100
 
 
 def named_paths(name: str, value: str, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from venvkit.base.mask import mask
+from venvkit.base.paths import expand_home
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.bounds import format_statements, read_bounds
-from venvkit.spec.configuration.paths import absolute_path, expand_home, keeps, named_paths
+from venvkit.spec.configuration.paths import absolute_path, keeps, named_paths
 from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.configuration.statements import YES, Kind, Statement, settled
 from venvkit.spec.configuration.uv import read_uv_config
@@ -162,21 +163,22 @@ def _machine_files(environ: Mapping[str, str]) -> Iterator[str]:
         return
     directories = environ.get("XDG_CONFIG_DIRS", "")
     for directory in (directories if directories.strip() else "/etc/xdg").split(os.pathsep):
-        yield str(Path(expand_home(directory, environ), "pip", _BASENAME))
+        yield str(Path(expand_home(directory, environ.get("HOME", "")), "pip", _BASENAME))
     yield f"/etc/{_BASENAME}"
 
 
 def _user_files(environ: Mapping[str, str]) -> Iterator[str]:
-    yield expand_home(f"~/.pip/{_BASENAME}", environ)
+    home = environ.get("HOME", "")
+    yield expand_home(f"~/.pip/{_BASENAME}", home)
     if sys.platform == "darwin":
-        application = expand_home("~/Library/Application Support/pip", environ)
+        application = expand_home("~/Library/Application Support/pip", home)
         yield str(Path(application, _BASENAME))
         # pip goes to the directory of Linux only while the one of macOS is not there.
         if not Path(application).is_dir():
-            yield expand_home(f"~/.config/pip/{_BASENAME}", environ)
+            yield expand_home(f"~/.config/pip/{_BASENAME}", home)
         return
     directory = environ.get("XDG_CONFIG_HOME", "")
-    yield str(Path(directory if directory.strip() else expand_home("~/.config", environ), "pip", _BASENAME))
+    yield str(Path(directory if directory.strip() else expand_home("~/.config", home), "pip", _BASENAME))
 
 
 def _values(name: str, text: str, environ: Mapping[str, str]) -> Iterator[str]:
@@ -246,7 +248,7 @@ def _is_true(name: str, options: Mapping[str, tuple[str, str]]) -> bool:
 
 
 def _find_link(item: str, environ: Mapping[str, str]) -> str:
-    expanded = expand_home(item, environ)
+    expanded = expand_home(item, environ.get("HOME", ""))
     # pip takes `~` for the home directory only where the result is there.
     if item.startswith("~") and Path(expanded).exists():
         return os.path.realpath(expanded)

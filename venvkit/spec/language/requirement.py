@@ -21,6 +21,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from venvkit.base.paths import expand_home
 from venvkit.errors import SpecError
 from venvkit.spec.language.marker import Marker, parse_marker
 from venvkit.spec.language.pep508 import DIRECT, NAME, URL, parse_head, split_marker
@@ -107,7 +108,7 @@ def parse_line(text: str, *, place: str, known_variables: Collection[str] | None
     return Line("requirement", requirement.name, requirement, marker)
 
 
-def with_absolute_path(text: str, folder: str | None) -> str:
+def with_absolute_path(text: str, folder: str | None, user_home: str = "") -> str:
     """Return a line with the path of its direct reference made an absolute file URL.
 
     >>> with_absolute_path("tool @ ./wheels/tool-1.0-py3-none-any.whl ; os_name == 'posix'", "/models")
@@ -116,12 +117,14 @@ def with_absolute_path(text: str, folder: str | None) -> str:
     Args:
         text: A string of a spec. One without a path, or with a URL of a host, is returned as it is.
         folder: What relative paths are relative to; None leaves them as they are.
+        user_home: The directory that `~` stands for; empty takes the one of this process's user.
     """
     head, _ = split_marker(text)
     found = _DIRECT_PATH.fullmatch(head)
     if found is None or not ("@" in found["name"] or found["scheme"]):
         return text  # a path alone does not tell the name of its distribution
     path, fragment, digest = found["path"].partition("#")
+    path = expand_home(path, user_home)
     absolute = absolute_path(unquote(path) if found["scheme"] else path, folder)
     if not absolute.startswith("/"):
         return text

@@ -11,6 +11,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from venvkit.base.mask import mask
+from venvkit.base.paths import expand_home
 from venvkit.errors import SpecError
 
 _REQUIREMENT_SCHEMES = frozenset({"https", "http", "file", "git+https", "git+http", "git+ssh", "git+file"})
@@ -34,7 +35,7 @@ def absolute_path(text: str, folder: str | None) -> str:
     """Return a path with `~` replaced by the home and, where it is relative, below `folder`; a URL stays as it is."""
     if "://" in text:
         return text
-    path = os.path.expanduser(text)  # noqa: PTH111 - a text, which may be no path at all
+    path = expand_home(text)
     return path if folder is None else os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118
 
 

@@ -37,22 +37,6 @@ def test_a_case_reaches_its_targets(
     assert all(result.holds for result in results)
 
 
-def test_ratios_are_of_medians_and_differences_run_by_run() -> None:
-    from tests.bench.cases import Row
-
-    samples = {"mine": [3.0, 9.0, 4.0], "one": [1.0, 2.0, 1.0], "two": [1.0, 2.0, 1.0]}
-    both = ("one", "two")
-    assert Row("", "mine", both, "times", 2.0).figure(samples) == 2.0
-    assert Row("", "mine", both, "beyond", 2.0).figure(samples) == 2.0
-    assert Row("", "mine", both, "part beyond", 0.9).figure(samples) == 1.0
-    assert Row("", "one", ("mine",), "times faster", 4.0).figure(samples) == 4.0
-    assert Row("", "mine", (), "at most", 4.0).figure(samples) == 4.0
-    assert Row("", "mine", both, "times", 2.0).holds(samples)
-    assert not Row("", "mine", both, "part beyond", 0.9).holds(samples)
-    assert Row("", "one", ("mine",), "times faster", 4.0).holds(samples)
-    assert not Row("", "one", ("mine",), "times faster", 4.1).holds(samples)
-
-
 def test_the_page_is_filled_from_results() -> None:
     from tests.bench.page import filled, growth_table, picture, target_table
 

@@ -1,5 +1,15 @@
-"""Formats are tried on the store's world."""
+"""Formats are tried on a store of the fault tests."""
 
 from __future__ import annotations
 
-from tests.faults.conftest import world as world
+import pytest
+
+from tests.faults.conftest import common as common
+from tests.faults.conftest import quick_world as quick_world
+from tests.faults.world import World
+
+
+@pytest.fixture
+def world(quick_world: World) -> World:
+    """A store in which nothing is built yet."""
+    return quick_world

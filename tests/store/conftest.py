@@ -7,13 +7,22 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import WriteSpec
+from tests.faults.conftest import common as common
+from tests.faults.conftest import quick_world as quick_world
 from tests.faults.world import World
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
 
 
 @pytest.fixture
-def world(home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec) -> World:
+def world(real_world: World) -> World:
+    """The world of a test that does not say otherwise."""
+    return real_world
+
+
+@pytest.fixture
+def real_world(home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec) -> World:
+    """A world of its own host, filled by the real uv."""
     for version in ("1.0", "2.0", "3.0", "4.0"):
         text = f"version = {version!r}\n"
         files = {"tool/__init__.py": f"__version__ = {version!r}\n", "tool/deep.py": text, "tool_data.py": text}

@@ -61,6 +61,12 @@ def age(world: World, env: Environment, days: float) -> None:
     aged(env.shell / MARK, days)
 
 
+@pytest.fixture
+def world(quick_world: World) -> World:
+    """Who unpacked the wheels makes no difference to a collection."""
+    return quick_world
+
+
 def test_plain_takes_what_no_generation_wants(world: World) -> None:
     envs = [world.ensure(version) for version in ("1.0", "2.0", "3.0", "4.0")]
     assert kinds(collect(world.layout, Wish(dry_run=True))) == [("environment", envs[0].path.name)]
@@ -166,8 +172,9 @@ def test_use_is_noted_at_most_hourly(world: World) -> None:
 
 
 def test_older_than_drops_models_by_last_use(world: World, write_spec: WriteSpec) -> None:
+    links = world.host.wheelhouse.url
     old = world.ensure("1.0")
-    young = ensure_env(write_spec("young", ["tool==2.0"]), host_python=world.host.python)
+    young = ensure_env(write_spec("young", ["tool==2.0"], find_links=links), host_python=world.host.python)
     age(world, old, 40)
     age(world, young, 10)
     report = collect(world.layout, Wish(older_than=30 * 86400))
@@ -181,9 +188,10 @@ def test_older_than_drops_models_by_last_use(world: World, write_spec: WriteSpec
 
 
 def test_the_budget_takes_generations_first_then_the_least_recently_used(world: World, write_spec: WriteSpec) -> None:
+    links = world.host.wheelhouse.url
     first = world.ensure("1.0")
     second = world.ensure("2.0")
-    other = ensure_env(write_spec("other", ["tool==3.0"]), host_python=world.host.python)
+    other = ensure_env(write_spec("other", ["tool==3.0"], find_links=links), host_python=world.host.python)
     age(world, first, 1)
     age(world, second, 9)
     age(world, other, 5)
@@ -195,7 +203,10 @@ def test_the_budget_takes_generations_first_then_the_least_recently_used(world: 
     assert imported(other.python) == "3.0"
 
 
-def test_bytes_count_when_the_last_link_goes(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_bytes_count_when_the_last_link_goes(
+    real_world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = real_world
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache-of-uv"))
     monkeypatch.setenv("UV_LINK_MODE", "hardlink")
     data = "x = '" + "a" * 400_000 + "'\n"

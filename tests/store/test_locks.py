@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -312,9 +311,3 @@ def test_a_store_whose_folders_vanish_meanwhile(world: World) -> None:
     finally:
         stop.set()
         thread.join()
-
-
-def test_facts_are_json(world: World) -> None:
-    env = world.ensure()
-    (entry,) = world.layout.requests.glob("*.json")
-    assert json.loads(entry.read_text())["facts"]["path"] == str(env.path)

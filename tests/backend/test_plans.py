@@ -67,6 +67,26 @@ def test_a_second_model_asks_nobody_and_installs_nothing(ask: Ask, index: HttpIn
     assert len(index.requests) == requests
 
 
+def test_what_happens_in_the_users_home_is_no_change_of_a_source(ask: Ask, ran: list[str], tmp_path: Path) -> None:
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "folder").mkdir()
+    ask("first")
+    (user / "folder" / "new").write_text("")
+    (user / "new").write_text("")
+    ran.clear()
+    ask("second")
+    assert ran == []
+
+
+def test_a_folder_of_wheels_may_hold_a_link_that_leads_nowhere_we_may_read(
+    ask: Ask, wheelhouse: Wheelhouse, host: Host, write_spec: WriteSpec
+) -> None:
+    # Of another process: nobody but its user, root of its namespace, may follow it; in a sandbox not even root.
+    (wheelhouse.path / "link").symlink_to("/proc/1/cwd")
+    assert plan_env(write_spec("m", ["tool"]), host_python=host.python).plan.install
+
+
 def test_what_was_planned_is_what_gets_built(
     ask: Ask, host: Host, index: HttpIndex, write_spec: WriteSpec, wheelhouse: Wheelhouse, ran: list[str]
 ) -> None:

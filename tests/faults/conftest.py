@@ -48,7 +48,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> tuple[Host, Path]:
 def quick_world(home: Path, common: tuple[Host, Path], monkeypatch: pytest.MonkeyPatch) -> World:
     """A world of its own home, where nothing is built yet, and no uv runs but for the first plan."""
     host, place = common
-    monkeypatch.setattr("venvkit.launch.provide.UvAssembly", UnzippingAssembly)
+    monkeypatch.setattr("venvkit.launch.building.UvAssembly", UnzippingAssembly)
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
     monkeypatch.setenv("UV_DEFAULT_INDEX", (place / "wheels").as_uri())
     spec = place / "m.json"

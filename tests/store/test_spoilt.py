@@ -75,7 +75,10 @@ RECEIPTS = ANY | {
     "null byte": changed(site_packages="/with\0null"),
     "elsewhere": changed(site_packages="/elsewhere"),
 }
+LONG = f"/{'x' * 300}/{'y' * 5000}"
 MARKS = ANY | {
+    "too long": changed(environment=LONG),
+    "generations too long": changed(generations=[{"environment": LONG, "since": ""}]),
     "no place": changed(environment=""),
     "relative": changed(environment="envs/here"),
     "numbers": changed(environment=7),
@@ -83,6 +86,7 @@ MARKS = ANY | {
     "null byte": changed(environment="/with\0null"),
 }
 ENTRIES = ANY | {
+    "too long": lambda path: path.write_bytes(path.read_bytes().replace(b"/envs/", f"/envs/{LONG}/".encode())),
     "no facts": changed(facts=None),
     "empty facts": changed(facts={}),
     "odd facts": changed(facts={"shell": 1, "path": []}),

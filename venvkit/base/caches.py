@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from venvkit.base.files import exists
+
 
 def cache_folder(environ: Mapping[str, str], store: Path) -> Path:
     """Return the folder, made if it was not there: the first of these places that can be written.
@@ -29,7 +31,7 @@ def cache_folder(environ: Mapping[str, str], store: Path) -> Path:
     Returns:
         An absolute path. Where no place can be written it names the first one, and nothing can be kept there.
     """
-    bases = [*_usual(environ), *([str(store)] if store.parent.is_dir() else [])]
+    bases = [*_usual(environ), *([str(store)] if exists(store.parent) else [])]
     for base in bases:
         if _is_usable(f"{base}/venvkit"):
             return Path(base, "venvkit")

@@ -72,6 +72,11 @@ def _temporary(path: Path) -> tuple[int, str]:
         return descriptor, name
 
 
+def exists(path: str | Path) -> bool:
+    """Tell whether something is at `path`; never so at a path that cannot be, such as one with too long a name."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises there
+
+
 def listed(folder: str | Path) -> list[str]:
     """Return the paths of a folder's entries, sorted; none where there is no folder. A store has thousands of them."""
     try:

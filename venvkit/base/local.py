@@ -98,7 +98,8 @@ def _entries(path: str) -> Iterator[_Entry]:
     for folder in folders:
         for one in _listed(folder):
             yield _entry(one.path)
-            if one.is_dir() and folder == path and one.name != ".git":
+            # Never raises, as `is_dir` does of a link into a folder that this user may not read.
+            if folder == path and os.path.isdir(one.path) and one.name != ".git":  # noqa: PTH112
                 folders.append(one.path)
         if len(folders) > _MOST_FOLDERS:
             raise _TooManyError

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from venvkit.base import crash
+from venvkit.base.files import exists
 from venvkit.base.local import content_digest, local_path
 from venvkit.base.watch import Watch
 from venvkit.errors import MachineError, VenvkitError
@@ -54,7 +55,7 @@ def look_again(
         if entry is None or entry["deep"] != reading.deep or entry["facts"]["shell"] != str(shell):
             return None, entry
         environment = Path(entry["facts"]["path"])
-        if not environment.exists():
+        if not exists(environment):
             return None, entry
         with Lease(layout.lease(environment.name)):
             receipt = intact(environment)
@@ -174,7 +175,7 @@ def reasons(former: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
         yield error.message
         return
     if receipt is None:
-        yield "its receipt is gone" if environment.exists() else "it is gone"
+        yield "its receipt is gone" if exists(environment) else "it is gone"
         return
     damage = fault(environment, receipt)
     if damage is not None:

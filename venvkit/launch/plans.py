@@ -19,7 +19,7 @@ from msgspec import Struct
 from venvkit.base import cachefile
 from venvkit.base.local import look_at
 from venvkit.plan.values import Plan
-from venvkit.settings import key_environ
+from venvkit.settings.keys import SOURCE_PREFIXES, key_environ
 from venvkit.spec.configuration.uv import read_uv_config
 from venvkit.spec.request import Request
 
@@ -101,7 +101,7 @@ def source_texts(request: Request, environ: Mapping[str, str]) -> tuple[str, ...
         *(*levers.constraints, *levers.overrides, *dict(levers.sources).values()),
         *(_absolute(one.value, one.where) if one.kind == "find-links" else one.value for one in own),
         # Others name files, too: of constraints, of certificates.
-        *key_environ(environ).values(),
+        *(value for name, value in key_environ(environ).items() if name.startswith(SOURCE_PREFIXES)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def _files(paths: Iterable[str]) -> Iterator[tuple[Path, bool]]:
     """Yield each file once, and whether it was named itself."""
     seen: set[Path] = set()
     for path in map(Path, paths):
-        folder = path.is_dir()
+        folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
         below = sorted(path.rglob("*")) if folder else []
         inside = [file for file in below if file.suffix.lower() in _SUFFIXES and file.is_file()]
         for file in inside if folder else [path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from venvkit.base.files import exists
 from venvkit.formats.receipt import Receipt
 from venvkit.host.contents import files
 from venvkit.host.distribution import Distribution, scan
@@ -86,7 +87,7 @@ def _compare(item: Distribution) -> Iterator[tuple[str, str]]:
         path = Path(item.site_dir, name)
         if name.endswith(".pyc"):
             continue
-        if not path.exists():
+        if not exists(path):
             yield name, "is missing"
         elif digest.startswith("sha256=") and _sha256(path) != digest.removeprefix("sha256="):
             yield name, "was changed"

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from venvkit.base.digest import digest
+from venvkit.base.files import exists
 from venvkit.base.watch import stat_watch
 from venvkit.errors import MachineError
 from venvkit.formats.receipt import Receipt, read_receipt
@@ -34,7 +35,7 @@ def fault(environment: Path, receipt: Receipt) -> str | None:
     if pyvenv_digest(environment) != receipt.pyvenv:
         return "its pyvenv.cfg was edited"
     site_packages = Path(receipt.site_packages)
-    if not site_packages.is_dir() or listing_digest(site_packages) != receipt.listing:
+    if not exists(site_packages) or listing_digest(site_packages) != receipt.listing:
         return "its site-packages was edited"
     return None
 

@@ -34,6 +34,8 @@ _NAMES = (
 )
 _PREFIXES = ("XINFERENCE_VIRTUAL_ENV_", "VENVKIT_")
 _TOOL_PREFIXES = ("UV_", "PIP_")
+SOURCE_PREFIXES = (*_PREFIXES, *_TOOL_PREFIXES)
+"""Of the variables that may name a source; HOME and its like only say where to look for configuration."""
 # How fast, how much, or a secret: never which distributions.
 _WITHOUT_EFFECT = ("VENVKIT_API_KEY", "VENVKIT_LOCK", "VENVKIT_MAX_BUILDS", "VENVKIT_MAX_SIZE", "VENVKIT_TIMEOUT")
 # A new password opens the same index: it must not rebuild what is there.

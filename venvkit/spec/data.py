@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from venvkit.base.files import exists
 from venvkit.errors import MachineError
 
 if TYPE_CHECKING:
@@ -57,5 +58,5 @@ def engine_files(settings: Settings) -> tuple[EngineFile, ...]:
     """
     own = own_engine_file(settings)
     files = [EngineFile(data_dir() / "engines.toml", "shipped")]
-    files += [EngineFile(own, "home")] if own.exists() else []
+    files += [EngineFile(own, "home")] if exists(own) else []
     return (*files, *(EngineFile(Path(path), "setting") for path in settings.engines))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from venvkit.base.digest import canonical_json
-from venvkit.base.files import delete, remove_tree, write_atomically
+from venvkit.base.files import delete, exists, remove_tree, write_atomically
 from venvkit.base.watch import Watch
 from venvkit.formats.entry import SCHEMA, is_newer
 from venvkit.formats.receipt import Receipt
@@ -87,7 +87,7 @@ def forget_gone(layout: Layout) -> None:
         if entry is None:
             useful = is_newer(str(path))
         else:
-            useful = all(Path(entry["facts"][name]).exists() for name in ("path", "shell"))
+            useful = all(exists(entry["facts"][name]) for name in ("path", "shell"))
         if useful:
             continue
         with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:

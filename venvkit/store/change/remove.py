@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from venvkit.base.files import exists
 from venvkit.errors import BusyError
 from venvkit.formats.receipt import is_known
 from venvkit.store.change.environment import collect_environment
@@ -50,7 +51,7 @@ def _users(layout: Layout, environment: Path) -> tuple[int, ...]:
 
 
 def _collect(layout: Layout, environment: Path) -> bool:
-    if not environment.exists() or environment.parent != layout.envs or not is_known(environment):
+    if not exists(environment) or environment.parent != layout.envs or not is_known(environment):
         return False
     return collect_environment(layout, environment, lambda: environment in wanted_environments(layout)) == "removed"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from venvkit.base import crash
 from venvkit.base.digest import canonical_json
-from venvkit.base.files import write_atomically
+from venvkit.base.files import exists, write_atomically
 from venvkit.base.watch import Watch
 from venvkit.errors import ProofError, UsageError
 from venvkit.formats.entry import read_entry
@@ -54,7 +54,7 @@ def rollback(layout: Layout, shell: Path, to: str | None = None) -> tuple[str, s
 
 
 def _target(mark: Mark, to: str | None) -> Generation:
-    present = [item for item in mark.generations if item.environment.exists()]
+    present = [item for item in mark.generations if exists(item.environment)]
     if to is not None:
         found = [item for item in present if item.id == to] or [item for item in present if item.id.startswith(to)]
     else:

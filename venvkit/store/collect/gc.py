@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from venvkit.base import crash
+from venvkit.base.files import exists
 from venvkit.store.change.environment import collect_environment
 from venvkit.store.change.index import forget, forget_gone
 from venvkit.store.collect.rules import Verdict, Wish, decide
@@ -65,7 +66,7 @@ def collect(layout: Layout, wish: Wish) -> Report:
     Raises:
         OSError: The store cannot be read or written.
     """
-    if not layout.root.is_dir():
+    if not exists(layout.root):
         return Report((), (), 0, 0)
     layout.locks.mkdir(exist_ok=True)
     with hold(layout.gc_lock, what="another collection", soft=layout.soft) as held:

@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from venvkit.base.files import exists
+
 # Not empty, because an interpreter maps it: the mapping keeps the lock when a daemon closes all its descriptors.
 _CONTENT = b"\n"
 
@@ -96,7 +98,7 @@ def exclusive(path: Path) -> Iterator[bool]:
 
 def in_use(path: Path) -> bool:
     """Tell whether some process leases the environment of this lease file."""
-    if not path.exists():
+    if not exists(path):
         return False
     try:
         with exclusive(path) as alone:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from venvkit.base.files import exists
 from venvkit.errors import MachineError, UsageError
 from venvkit.formats.mark import Generation, Mark, read_mark
 from venvkit.formats.receipt import Receipt, read_receipt
@@ -39,7 +40,7 @@ def history(layout: Layout, shell: Path) -> tuple[Past, ...]:
         UsageError: This is no shell of ours (`model-not-built`).
     """
     mark = mark_of(shell)
-    return tuple(_past(layout, mark, item) for item in mark.generations if item.environment.exists())
+    return tuple(_past(layout, mark, item) for item in mark.generations if exists(item.environment))
 
 
 def mark_of(shell: Path) -> Mark:
@@ -66,7 +67,7 @@ def judged(environment: Path) -> tuple[Receipt | None, str]:
     if damage is not None:
         return receipt, damage
     # A distribution's metadata folder carries its version: when it is gone, so is what the environment relied on.
-    gone = [f"{item.name}=={item.version}" for item in receipt.relied if not Path(item.location).exists()]
+    gone = [f"{item.name}=={item.version}" for item in receipt.relied if not exists(item.location)]
     return receipt, f"the host no longer has {', '.join(gone)}" if gone else ""
 
 

@@ -98,17 +98,11 @@ def test_specs_of_one_name_are_told_apart_as_a_caller_would(shelf: Shelf) -> Non
         ],
     )
     found = order(shelf)
-    told = {
-        (target.model, target.engine): {
-            name: value for name, value in target.choices.items() if name in ("variant", "model_type")
-        }
-        for target in found.targets
-    }
-    assert told == {
-        ("made-for", "vllm"): {},
-        ("made-for", "transformers"): {"variant": 3},
-        ("typed", None): {"model_type": "rerank"},
-        ("alike", None): {},
+    assert {(target.model, target.engine): target.spec.packages for target in found.targets} == {
+        ("made-for", "vllm"): ('extra ; #engine# == "vLLM"',),
+        ("made-for", "transformers"): ('extra ; #engine# == "Transformers"',),
+        ("typed", None): ("tool",),
+        ("alike", None): ("tool",),
     }
     file = str(shelf.folder / "several.json")
     assert [line.partition(" (")[0] for line in found.passed] == [

@@ -18,7 +18,7 @@ from venvkit.fleet.expand import Wanted, expand
 from venvkit.fleet.naming import Names
 from venvkit.fleet.opening import look
 from venvkit.fleet.planning import Asking, ask
-from venvkit.fleet.values import Notify, Step, Trouble
+from venvkit.fleet.values import Launch, Notify, Step, Trouble
 from venvkit.launch.handle import Environment
 from venvkit.settings import Settings
 from venvkit.spec.model import ModelSpec
@@ -101,7 +101,7 @@ def order_all(
 ) -> Order:
     """Return what is to be built for every launch of a catalogue.
 
-    Each model is named as a caller of `ensure_env` would name it, so that the next call finds what was built.
+    Where several specs have one name, its place goes to the one that the name and the engine alone mean.
 
     Raises:
         VenvkitError: As `plan_fleet`.
@@ -117,7 +117,7 @@ def order_all(
             by_place.setdefault((one.launch.model.name, (one.launch.engine or "").lower()), []).append(one)
     names = Names(expansion.offered, choices, ground.engines.elsewhere(ground.platform))
     chosen = {place: _one_of(rivals, names) for place, rivals in by_place.items()}
-    targets = tuple(_target(one, names, choices) for one in chosen.values())
+    targets = tuple(_target(one.launch, choices) for one in chosen.values())
     passed = tuple(line for place, one in chosen.items() for line in _passed(one, by_place[place]))
     return Order(targets, tuple(faulty), passed, expansion.elsewhere, expansion.faults)
 
@@ -172,15 +172,12 @@ def _build(target: Target, enable: bool | None, cancel: threading.Event) -> Made
 
 def _one_of(rivals: Sequence[Asking], names: Names) -> Asking:
     """Return the launch that a place in the store goes to: what its name and engine alone mean, else the first."""
-    meant = names.meant(rivals[0].launch, {})
+    meant = names.meant(rivals[0].launch)
     return next((one for one in rivals if one.launch.model == meant), rivals[0])
 
 
-def _target(one: Asking, names: Names, choices: Choices) -> Target:
-    launch = one.launch
-    telling = names.telling(launch)
-    spec = launch.model.name if telling is not None else launch.spec
-    return Target(launch.model.name, launch.engine, spec, {**choices, **(telling or {}), "engine": launch.engine})
+def _target(launch: Launch, choices: Choices) -> Target:
+    return Target(launch.model.name, launch.engine, launch.spec, {**choices, "engine": launch.engine})
 
 
 def _passed(one: Asking, rivals: Sequence[Asking]) -> Iterator[str]:

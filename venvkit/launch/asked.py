@@ -61,6 +61,9 @@ if TYPE_CHECKING:
         upgrade: bool
 
 
+_NAMING = ("model_type", "variant", "specs", "from_server")
+
+
 class Call:
     """What is asked: a model, and the caller's choices, a value for each option (see `venvkit.spec.options`)."""
 
@@ -92,6 +95,13 @@ class Call:
     def _looks_in_path(self) -> bool:
         return any(os.sep not in str(name) for name in (self.host_python, self.choices["python"]) if name)
 
+    def _decisive(self) -> Mapping[str, Any]:
+        """Return the choices that can change the answer: those that look for a name change nothing for a value."""
+        chosen = decisive(self.choices)
+        if self.given.value is None:
+            return chosen
+        return {name: value for name, value in chosen.items() if name not in _NAMING}
+
     def key(self) -> str:
         """The request key: everything that can change the answer and can be read without planning.
 
@@ -100,7 +110,7 @@ class Call:
         return digest(
             {
                 "spec": self.given.known_by,
-                "choices": decisive(self.choices),
+                "choices": self._decisive(),
                 "host": _identity(self.host_python),
                 "environ": key_environ(self.environ),
                 # A program's name, or a version of Python, is looked for there.

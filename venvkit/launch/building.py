@@ -39,19 +39,20 @@ from venvkit.tools.uv.client import Uv
 
 
 def look_again(
-    layout: Layout, key: str, reading: Reading, observer: Observer
+    layout: Layout, key: str, reading: Reading, observer: Observer, *, recorded: str
 ) -> tuple[Environment | None, Mapping[str, Any] | None]:
     """Use the recorded answer when what it follows from is the same, though files were touched meanwhile.
+
+    Args:
+        recorded: The key that it is recorded by, which may be that of the same request in another form.
 
     Returns:
         The environment, or None when it will not do; and the index entry, or None when there is none. The entry is
         read under the shell's lock: a rollback may change it.
     """
-    if not layout.request(key).exists():
-        return None, None
     shell = layout.shell(reading.spec.name, reading.request.engine, reading.child.interpreter.version)
     with hold_shell(layout, shell, observer):
-        entry = read_entry(str(layout.request(key)))
+        entry = read_entry(str(layout.request(recorded)))
         if entry is None or entry["deep"] != reading.deep or entry["facts"]["shell"] != str(shell):
             return None, entry
         environment = Path(entry["facts"]["path"])

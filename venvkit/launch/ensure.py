@@ -12,9 +12,9 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from venvkit.base import crash
 from venvkit.errors import NoSolutionError, SourceError
@@ -27,8 +27,10 @@ from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import hold
 
 if TYPE_CHECKING:
+    from venvkit.launch.asked import Choices
     from venvkit.launch.host import Services
     from venvkit.launch.planning import Planned
+    from venvkit.launch.reading import Reading
     from venvkit.tools.uv.client import Uv
 
 
@@ -58,13 +60,9 @@ def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Ev
         host = look_at_host(call, services)
         named = find_named(call, host, services)
         reading = read_request(call, see(call, host, services), named, services)
-        former = None
-        if not call.choices["upgrade"] and layout.request(key).exists():
-            from venvkit.launch.building import look_again
-
-            found, former = look_again(layout, key, reading, notify)
-            if found is not None:
-                return found
+        found, former = _look_again(layout, key, reading, notify)
+        if found is not None:
+            return found
         near = _near_uv(layout, services)
         planned = recent_plan(reading, services) or plan_reading(reading, services, meanwhile=near)
         crash.at("planned")
@@ -128,6 +126,24 @@ def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | Non
         return None
     entry = read_entry(str(path)) if fresh else None
     return Environment(entry["facts"]) if entry is not None and still_true(entry) else None
+
+
+def _look_again(
+    layout: Layout, key: str, reading: Reading, observer: Observer
+) -> tuple[Environment | None, Mapping[str, Any] | None]:
+    """Return what the index has for a call, see `look_again`: by its own key, or by that of the spec that was found."""
+    call = reading.call
+    if call.choices["upgrade"]:
+        return None, None
+    if call.given.name is not None and not layout.request(key).exists():
+        by_value = Call(reading.spec, cast("Choices", call.choices), call.settings, call.environ).key()
+    else:
+        by_value = key
+    if not layout.request(by_value).exists():
+        return None, None
+    from venvkit.launch.building import look_again
+
+    return look_again(layout, key, reading, observer, recorded=by_value)
 
 
 def _near_uv(layout: Layout, services: Services) -> Callable[[], tuple[Uv, Path]]:

@@ -224,7 +224,7 @@ def read_request(call: Call, seen: Seen, named: Named, services: Services) -> Re
         watches += accelerator_watches()
         driver = detect(None, cache_dir=services.cache, environ=call.environ) if "auto" in torch else None
     watches += local_watches(item.url for item in request.requirements)
-    watches += _relative_watches(request.sources)
+    watches += _relative_watches(request.sources, files)
     return Reading(
         call=call,
         spec=named.spec,
@@ -267,11 +267,11 @@ def local_watches(urls: Iterable[str | None]) -> Iterator[Watch]:
         yield tree_watch(path) if is_tree(path) else stat_watch(path)
 
 
-def _relative_watches(sources: Sources) -> Iterator[Watch]:
+def _relative_watches(sources: Sources, files: Iterable[str]) -> Iterator[Watch]:
     """Yield the working directory, where a path of the configuration may have been relative to it."""
     here = cwd_watch()
     folder = f"{here[1]}{os.sep}"
-    places = (*sources.find_links, sources.cert or "/")
+    places = (*sources.find_links, sources.cert or "/", *files)
     if any(path.startswith(folder) or ("://" not in path and not path.startswith(os.sep)) for path in places):
         yield here
 

@@ -41,9 +41,7 @@ _WITHOUT_EFFECT = ("VENVKIT_API_KEY", "VENVKIT_LOCK", "VENVKIT_MAX_BUILDS", "VEN
 # A new password opens the same index: it must not rebuild what is there.
 _CREDENTIAL_SUFFIXES = ("_PASSWORD", "_TOKEN")
 # Settings that decide something: the variables above may say them, and so may the settings file.
-_SETTINGS = ("home", "skip_installed", "offline", "orphans", "protect", "backend", "engines")
-# Their addresses may be relative paths of folders.
-_INDEXES = ("_INDEX", "_INDEX_URL")
+_SETTINGS = ("home", "skip_installed", "offline", "orphans", "protect", "engines")
 
 
 def key_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -76,20 +74,17 @@ def working_directory(environ: Mapping[str, str]) -> str:
 
 
 def _paths(name: str, value: str) -> Iterator[str]:
-    """Yield the paths that a variable of uv or pip names."""
+    """Yield the paths that a variable of uv or pip names, among them the addresses of indexes."""
     if not name.startswith(_TOOL_PREFIXES):
         return
     from venvkit.settings.tooloptions import tool_option
 
     option = tool_option(name)
-    is_index = name.endswith(_INDEXES) and name != "PIP_NO_INDEX"
-    if option is None or not (option.path or is_index):
+    if option is None or not option.path:
         return
-    separator = " " if is_index else option.separator
-    for part in [value] if separator is None else value.split(separator):
-        if part.strip():
-            # An index may have a name: NAME=ADDRESS.
-            yield part.strip().rpartition("=")[2] if is_index else part.strip()
+    for part in [value] if option.separator is None else value.split(option.separator):
+        # An index may have a name: NAME=ADDRESS.
+        yield part.strip().rpartition("=")[2] if "INDEX" in name else part.strip()
 
 
 def _has_effect(name: str) -> bool:

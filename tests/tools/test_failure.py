@@ -164,8 +164,9 @@ def test_a_build_against_the_host(host: Host, backend: str, wheelhouse: Wheelhou
     ],
 )
 def test_a_remedy_guesses_only_where_the_cause_is_known(
-    fails: Fail, wheelhouse: Wheelhouse, body: str, told: str
+    fails: Fail, wheelhouse: Wheelhouse, body: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "60")  # the width of a terminal is no part of the answer
     add_source(wheelhouse.path, "tool", body)
     error = fails("tool")
     assert error.code == "build-failed"

@@ -125,6 +125,7 @@ class Uv(Struct, frozen=True):
         env.setdefault("UV_HTTP_RETRIES", str(self.attempts - 1))
         env["UV_NO_PROGRESS"] = "1"
         env["NO_COLOR"] = "1"
+        env["COLUMNS"] = "10000"  # uv folds its errors to the width of a terminal; its lines are read here
         if sources is None:
             return env
         check_uv_config(read_uv_config(env))

@@ -88,6 +88,20 @@ class TestLinkage:
         assert told == []
         assert env.run(["python", "-c", "import user"]).returncode == 0
 
+    def test_what_was_imported_once_is_not_imported_again(
+        self, home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler, tmp_path: Path
+    ) -> None:
+        extension = compiler.extension(compiler.library(BASE))
+        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+        noted = tmp_path / "imported"
+        note = f"open({str(noted)!r}, 'a').write('x')\n"
+        add(wheelhouse, "user", "1.0", extension, init=note + _LOADS, requires=("base",))
+        host.install("base==2.0")
+        for _ in range(2):
+            with pytest.raises(ProofError):
+                _build(write_spec("m", ["user"]), host)
+        assert noted.read_text() == "x"
+
     def test_a_host_distribution_that_nobody_needs_is_hidden(
         self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
     ) -> None:

@@ -124,6 +124,7 @@ def _builder(layout: Layout, reading: Reading, services: Services, near: Callabl
         cancel=services.runner.cancel,
         uv_version=reading.tool[1],
         max_builds=reading.call.settings.max_builds,
+        verdicts=services.cache / "verdicts",
     )
 
 

@@ -18,7 +18,7 @@ from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 
 # Part of every content key: raise it when the same plan makes another environment (the hook, the launchers).
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Recipe(Struct, frozen=True, dict=True):

@@ -16,7 +16,7 @@ from tests import readings
 from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
-from venvkit import ModelSpec
+from venvkit import ModelSpec, ensure_env
 from venvkit.base.watch import changed
 from venvkit.launch.asked import Call
 from venvkit.launch.reading import Reading
@@ -25,9 +25,7 @@ from venvkit.spec.options import OPTIONS
 
 INTERPRETER = ("HOME", "PYTHONPATH", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONSAFEPATH", "PYTHONPLATLIBDIR")
 VARIABLES = {
-    **dict.fromkeys(INTERPRETER, "/elsewhere"),
-    "XDG_CONFIG_HOME": "/elsewhere",
-    "XDG_CONFIG_DIRS": "/elsewhere",
+    **dict.fromkeys(INTERPRETER[1:], "/elsewhere"),
     "CUDA_VISIBLE_DEVICES": "1",
     "XINFERENCE_HOME": "/elsewhere",
     "XINFERENCE_MODEL_SRC": "modelscope",
@@ -110,6 +108,26 @@ def key(spec: object = PLAIN, environ: dict[str, str] | None = None, **choices: 
 def test_each_variable_is_in_the_key_of_a_request(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(name, raising=False)
     assert key() != key(environ={name: VARIABLES[name]})
+
+
+_CONFIGURED = [
+    ("HOME", ".config/pip/pip.conf"), ("HOME", ".pip/pip.conf"), ("HOME", ".config/uv/uv.toml"),
+    ("HOME", ".local/lib/x"), ("XDG_CONFIG_HOME", "pip/pip.conf"), ("XDG_CONFIG_HOME", "uv/uv.toml"),
+    ("XDG_CONFIG_DIRS", "pip/pip.conf"), ("XDG_CONFIG_DIRS", "uv/uv.toml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "file"), _CONFIGURED)
+def test_a_folder_of_configuration_counts_where_something_is_there(
+    home: Path, tmp_path: Path, name: str, file: str
+) -> None:
+    """Users who share a store have homes of their own: empty ones ask the same."""
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    (full / file).parent.mkdir(parents=True)
+    (full / file).write_text("")
+    assert key(environ={name: str(empty)}) == key(environ={name: str(tmp_path / "nowhere")})
+    assert key(environ={name: str(full)}) != key(environ={name: str(empty)})
 
 
 def test_every_option_is_varied() -> None:
@@ -355,3 +373,27 @@ def test_what_uv_takes_torch_by_is_watched(
     watched = {str(watch[1]) for watch in reading.watches}
     assert {"/sys/module/nvidia/version", "/dev/nvidia0", "/proc/driver/nvidia/version"} <= watched
     assert reading.driver is not None
+
+
+def test_another_user_in_another_folder_finds_the_answer_again(
+    home: Path,
+    host: Host,
+    wheelhouse: Wheelhouse,
+    write_spec: WriteSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The wheels of the spec lie below the working directory of the first call, and the homes hold nothing."""
+    wheelhouse.add("tool", "1.0")
+    spec = write_spec("m", ["tool"])
+    monkeypatch.chdir(tmp_path)
+    assert ensure_env(spec, host_python=host.python).built
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("HOME", str(tmp_path / "other"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other-cache"))
+    for folder in (home / "virtualenv" / "requests", home / "virtualenv" / "locks"):
+        for file in folder.iterdir():
+            file.chmod(0o444)
+    events: list[object] = []
+    assert not ensure_env(spec, host_python=host.python, observer=events.append).built
+    assert events == []

@@ -268,10 +268,14 @@ def local_watches(urls: Iterable[str | None]) -> Iterator[Watch]:
 
 
 def _relative_watches(sources: Sources, files: Iterable[str]) -> Iterator[Watch]:
-    """Yield the working directory, where a path of the configuration may have been relative to it."""
+    """Yield the working directory, where a path of pip's or uv's configuration may have been relative to it.
+
+    Paths of a caller and of a spec are absolute since they were read, and so are the places of configuration files.
+    """
     here = cwd_watch()
     folder = f"{here[1]}{os.sep}"
-    places = (*sources.find_links, sources.cert or "/", *files)
+    told = (one.value for one in sources.statements if one.kind in ("find-links", "cert") and one.by in ("pip", "uv"))
+    places = (*told, *(path for path in files if not path.endswith((f"{os.sep}pip.conf", f"{os.sep}uv.toml"))))
     if any(path.startswith(folder) or ("://" not in path and not path.startswith(os.sep)) for path in places):
         yield here
 

@@ -24,14 +24,22 @@ INTERPRETER_VARIABLES = (
     "PYTHONPLATLIBDIR",
     "HOME",
 )
-# They decide which pip.conf and uv.toml are read (with HOME), and which devices are there to plan for.
 _NAMES = (
     *INTERPRETER_VARIABLES,
-    "XDG_CONFIG_HOME",
-    "XDG_CONFIG_DIRS",
-    "CUDA_VISIBLE_DEVICES",
+    "CUDA_VISIBLE_DEVICES",  # which devices are there to plan for
     "XINFERENCE_MODEL_SRC",
 )
+# They say where to look: they count where something is there. Users who share a store have homes of their own, and
+# the same question where neither home holds anything. HOME: also the packages of a user, `~/.local/lib`.
+_CONFIGURATION = ("pip/pip.conf", "uv/uv.toml")
+_PLACES = {
+    "HOME": (
+        ".config/pip/pip.conf", ".config/uv/uv.toml", ".pip/pip.conf", ".local/lib",
+        "Library/Application Support/pip/pip.conf", "Library/Python",
+    ),
+    "XDG_CONFIG_HOME": _CONFIGURATION,
+    "XDG_CONFIG_DIRS": _CONFIGURATION,
+}  # fmt: skip
 _PREFIXES = ("XINFERENCE_VIRTUAL_ENV_", "VENVKIT_")
 _TOOL_PREFIXES = ("UV_", "PIP_")
 SOURCE_PREFIXES = (*_PREFIXES, *_TOOL_PREFIXES)
@@ -56,7 +64,13 @@ def key_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     {'UV_RESOLUTION': 'lowest'}
     """
     environ = os.environ if environ is None else environ
-    return {name: value for name, value in environ.items() if _has_effect(name)}
+    found = {name: value for name, value in environ.items() if name not in _PLACES and _has_effect(name)}
+    for name, places in _PLACES.items():
+        folders = environ.get(name, "").split(os.pathsep if name.endswith("DIRS") else "\0")
+        there = [f"{folder}/{place}" for folder in filter(None, folders) for place in places]
+        if existing := [path for path in there if os.access(path, os.F_OK)]:
+            found[name] = os.pathsep.join(existing)
+    return found
 
 
 def key_settings(settings: Settings) -> list[object]:

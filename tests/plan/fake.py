@@ -60,7 +60,7 @@ class TableResolver:
         return tuple(
             Pin(name, version, urls.get(name))
             for name, version in chosen.items()
-            if name in question.hidden or name not in self.host or self.host[name].version != version
+            if name in question.barred or name not in self.host or self.host[name].version != version
         )
 
     def describe(self, pins: Iterable[Pin]) -> dict[NormalizedName, Description]:
@@ -109,7 +109,7 @@ class TableResolver:
         if name in question.wheels:
             versions = [version for version in versions if (name, version) not in self.sdists]
         mine = self.host.get(name)
-        if mine is None or name in question.hidden:
+        if mine is None or name in question.barred:
             return versions
         return [mine.version, *(version for version in versions if version != mine.version)]
 
@@ -117,7 +117,7 @@ class TableResolver:
         self, name: NormalizedName, version: str, extras: frozenset[str], question: Question
     ) -> list[Requirement]:
         mine = self.host.get(name)
-        from_host = mine is not None and mine.version == version and name not in question.hidden
+        from_host = mine is not None and mine.version == version and name not in question.barred
         lines = mine.requires if from_host and mine is not None else self.table[name][version]
         parsed = [Requirement(line) for line in lines or ()]
         wanted = ["", *extras]

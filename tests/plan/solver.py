@@ -102,7 +102,7 @@ class OneConflict:
 
     def resolve(self, question: Question) -> tuple[Pin, ...]:
         self.questions.append(question)
-        world = World(self.index, self.host, question.hidden, question.overrides, question.excludes)
+        world = World(self.index, self.host, question.barred, question.overrides, question.excludes)
         goals, bounds = list(map(Requirement, question.requirements)), list(map(Requirement, question.constraints))
         chosen = world.solve(goals, bounds, self.seed)
         if chosen is None:

@@ -16,7 +16,7 @@ from venvkit.formats.receipt import Receipt
 from venvkit.host.distribution import Unreadable
 from venvkit.launch.planning import Planned
 from venvkit.plan.explain import Why
-from venvkit.plan.values import Absent, Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
+from venvkit.plan.values import Absent, Held, Hidden, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
 from venvkit.spec.language.requires import unreadable_requires
 
 if TYPE_CHECKING:
@@ -59,14 +59,24 @@ class PlanView(Struct, frozen=True):
     broken: tuple[Violation, ...]
     relaxed: tuple[Relaxed, ...]
     absent: tuple[Absent, ...]
+    hidden: tuple[Hidden, ...]
     warnings: tuple[Warned, ...]
     key: str
     unreadable: tuple[Unreadable, ...]
     download_bytes: int
 
     @classmethod
-    def of(cls, plan: Plan, *, python: str, host: str, key: str, unreadable: tuple[Unreadable, ...] = ()) -> PlanView:
-        """Return what is shown of a plan."""
+    def of(
+        cls,
+        plan: Plan,
+        *,
+        python: str,
+        host: str,
+        key: str,
+        unreadable: tuple[Unreadable, ...] = (),
+        hidden: tuple[Hidden, ...] = (),
+    ) -> PlanView:
+        """Return what is shown of a plan; `hidden` are those that the proofs added to the plan's own, and these."""
         return cls(
             python=python,
             host=host,
@@ -78,6 +88,7 @@ class PlanView(Struct, frozen=True):
             broken=plan.broken,
             relaxed=plan.relaxed,
             absent=plan.absent,
+            hidden=hidden or plan.hidden,
             warnings=plan.warnings,
             key=key,
             unreadable=unreadable,
@@ -87,7 +98,13 @@ class PlanView(Struct, frozen=True):
     @classmethod
     def built(cls, receipt: Receipt) -> PlanView:
         """Return the plan that an environment was built from."""
-        return cls.of(receipt.plan, python=receipt.interpreter, host=receipt.host_python, key=receipt.key)
+        return cls.of(
+            receipt.plan,
+            python=receipt.interpreter,
+            host=receipt.host_python,
+            key=receipt.key,
+            hidden=receipt.hidden,
+        )
 
     def data(self) -> dict[str, object]:
         data: dict[str, object] = plain(self)
@@ -100,6 +117,7 @@ class PlanView(Struct, frozen=True):
             self._inherit_table(),
             self._held_table(),
             self._repaired_table(),
+            self._hidden_table(),
             self._relaxed_table(),
             self._absent_table(),
             self._warnings_table(),
@@ -137,6 +155,11 @@ class PlanView(Struct, frozen=True):
             for item in self.repaired
         ]
         return table("repaired: what would have been broken, installed anew", columns, rows)
+
+    def _hidden_table(self) -> Table:
+        columns = (_NAME, _ON_HOST, Column("because", "quiet", folds=True))
+        rows = [(item.name, item.version, item.reason) for item in self.hidden]
+        return table("hidden: of the host, and not seen by the environment", columns, rows, "warn")
 
     def _relaxed_table(self) -> Table:
         columns = (Column("asked", "strong"), _ON_HOST, _HERE)

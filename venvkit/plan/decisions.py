@@ -53,8 +53,16 @@ class Decisions(Struct, frozen=True):
 
 
 def first_decisions(problem: Problem, rules: Rules, required: HostRequirements) -> Decisions:
-    """Return the decisions that a search starts from: every bound that the request leaves in force is held."""
-    return Decisions() if problem.orphans == "report" else Decisions(host_bounds(problem, rules, required))
+    """Return the decisions that a search starts from: every bound that the request leaves in force is held.
+
+    With `report` only those of protected distributions are.
+    """
+    if problem.orphans == "report" and not problem.protect:
+        return Decisions()
+    found = host_bounds(problem, rules, required)
+    if problem.orphans == "report":
+        found = tuple(item for item in found if item.owner in problem.protect)
+    return Decisions(found)
 
 
 def host_bounds(problem: Problem, rules: Rules, required: HostRequirements) -> tuple[Bound, ...]:

@@ -54,8 +54,17 @@ class Decisions(Struct, frozen=True):
 
 
 def first_decisions(problem: Problem, rules: Rules, required: HostRequirements) -> Decisions:
-    """Return the decisions that a search starts from: every bound that the request leaves in force is held."""
-    return Decisions() if problem.orphans == "report" else Decisions(host_bounds(problem, rules, required))
+    """Return the decisions that a search starts from: every bound that the request leaves in force is held.
+
+    With `report` only those of protected distributions are, and the versions of the runtime.
+    """
+    if problem.orphans != "report":
+        return Decisions(host_bounds(problem, rules, required))
+    versions = tuple(_versions(problem))
+    if not problem.protect:
+        return Decisions(order(versions))
+    bounds = host_bounds(problem, rules, required)
+    return Decisions(order({*versions, *(item for item in bounds if item.owner in problem.protect)}))
 
 
 def host_bounds(problem: Problem, rules: Rules, required: HostRequirements) -> tuple[Bound, ...]:

@@ -70,7 +70,13 @@ def _searched(search: Search, resolver: Resolver) -> tuple[Answer, Mapping[Norma
         answer, described = better, resolver.describe(better.pins) if better.pins else {}
     answer = _described(search, answer, described)
     while unreasonable := unreasonable_repairs(
-        search.problem, search.asked(), search.repaired(answer), answer.view, described, search.rules
+        search.problem,
+        search.asked(),
+        search.repaired(answer),
+        answer.view,
+        described,
+        search.rules,
+        search.decisions.rebuilt,
     ):
         answer = search.without_repairs(unreasonable)
         described = resolver.describe(answer.pins) if answer.pins else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
@@ -74,6 +74,7 @@ def unreasonable_repairs(
     view: View,
     described: Mapping[NormalizedName, Description],
     rules: Rules,
+    rebuilt: Collection[NormalizedName] = (),
 ) -> dict[NormalizedName, str]:
     """Return the repairs that do more harm than they mend, each with the reason.
 
@@ -84,6 +85,7 @@ def unreasonable_repairs(
         asked: The request's claims; what they reach is no repair.
         repairs: The claim of each repaired distribution.
         described: What the plan installs.
+        rebuilt: Repairs for what shared objects need, which the same version does not mend.
     """
     reached = closure(view, asked, rules).reasons
     found: dict[NormalizedName, str] = {}
@@ -91,7 +93,10 @@ def unreasonable_repairs(
         others = [claim for other, claim in repairs.items() if other != name]
         without = closure(view, [*asked, *others], rules).reasons
         alone = {name, *(closure(view, [repairs[name]], rules).reasons.keys() & described.keys() - without.keys())}
-        reason = _harm(alone, problem, view, described)
+        if name in rebuilt and view[name].version == problem.host[name].version:
+            reason = f"there is no other version than the host's {view[name].version}"
+        else:
+            reason = _harm(alone, problem, view, described)
         if reason:
             found[name] = f"not repaired: {reason}"
     return found

@@ -13,8 +13,11 @@ from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
 from venvkit import Environment, ensure_env
+from venvkit.base.process import Runner
 from venvkit.errors import MachineError, ProofError
 from venvkit.events import Event, Warned
+from venvkit.host.snapshot import take_snapshot
+from venvkit.proof.check import check_receipt
 
 _LOADS = (
     "import ctypes, os, base\n"
@@ -120,6 +123,39 @@ class TestLinkage:
         code = "import model, importlib.util as u; print(model.found, u.find_spec('user'))"
         assert env.run(["python", "-c", code], capture=True).stdout.split() == ["False", "None"]
         assert host.run("import user; print('still whole')") == "still whole"
+
+
+class TestPlanned:
+    """Metadata tells before the install what would be broken."""
+
+    def test_what_the_plan_hides_is_not_seen_and_the_server_is_not_replaced(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, tmp_path: Path
+    ) -> None:
+        wheelhouse.add("click", "8.1")
+        wheelhouse.add("click", "8.4")
+        wheelhouse.add("xinference", "1.5", requires=["click"])
+        wheelhouse.add("xinference", "4.1", requires=["click<8.2"])
+        wheelhouse.add("tool", "1.0", requires=["click<8.2"])
+        wheelhouse.add("user", "1.0", requires=["tool"])
+        wheelhouse.add("hub", "2.0", requires=["click>=8.4"])
+        host.install("click==8.1", "xinference==4.1", "user")
+        env, told = _build(write_spec("m", ["hub"]), host)
+        assert sorted(told) == ["broken", "hidden", "hidden"]
+        receipt = env.receipt
+        assert receipt is not None
+        assert [str(item) for item in receipt.plan.broken] == ["xinference==4.1 requires click<8.2, found 8.4"]
+        assert [item.name for item in receipt.hidden] == ["tool", "user"]
+        assert [item.name for item in receipt.relied] == ["xinference"]
+        code = (
+            "import importlib.util as u, importlib.metadata as m\n"
+            "print(u.find_spec('tool'), u.find_spec('user'), m.version('xinference'), m.version('click'))\n"
+            "print(sorted(item.name for item in m.distributions() if item.name in ('tool', 'user', 'hub')))"
+        )
+        lines = env.run(["python", "-c", code], capture=True).stdout.splitlines()
+        assert lines == ["None None 4.1 8.4", "['hub']"]
+        assert host.run("import tool, user; print('still there')") == "still there"
+        seen = take_snapshot(host.python, runner=Runner(), cache_dir=tmp_path, environ=os.environ)
+        assert check_receipt(env.path, receipt, seen) == ()
 
 
 class TestStart:

@@ -170,6 +170,8 @@ def pose(reading: Reading, services: Services) -> Problem:
         inherit=bool(call.choice("skip_installed", settings.skip_installed)),
         orphans=call.choice("orphans", settings.orphans),
         protect=protect,
+        runtime=frozenset(canonicalize_name(name) for name in call.choices["runtime"] or settings.runtime),
+        budget=settings.repair_budget,
         constraints=levers.constraints,
         overrides=levers.overrides,
         excludes=levers.excludes,
@@ -229,6 +231,8 @@ def _warn(observer: Observer, plan: Plan) -> None:
         if repair.version and Version(repair.version) < Version(repair.host_version):
             message = f"{repair.name} goes back from {repair.host_version} to {repair.version} for this model"
             observer(Warned("repaired-backwards", f"{message}; protect it to refuse that"))
+    for hidden in plan.hidden:
+        observer(Warned("hidden", f"the environment does not see {hidden.name}=={hidden.version}: {hidden.reason}"))
     for absent in plan.absent:
         observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
     for broken in plan.broken:

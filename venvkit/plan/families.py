@@ -31,7 +31,10 @@ class Pair(Struct, frozen=True):
             return None
         if second.inherited and self.first in host:
             rows = [row for row in self.rows if _within(row[0], host[self.first]) and _within(row[1], second)]
-            return Violation(second.label, f"{self.first}{rows[0][0]}", first.version) if rows else None
+            if rows:
+                return Violation(second.label, f"{self.first}{rows[0][0]}", first.version)
+            if not self._fit(host[self.first], second):
+                return None  # the host's own pair did not fit
         wanted = next(row[1] for row in self.rows if _within(row[0], first))
         return Violation(first.label, f"{self.second}{wanted}", second.version)
 

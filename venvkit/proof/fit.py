@@ -46,6 +46,11 @@ class Unfit(Struct, frozen=True):
         """The distribution's name."""
         return self.distribution.partition("==")[0]
 
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return self.distribution.partition("==")[2]
+
     def __str__(self) -> str:
         missing = ", ".join((*self.libraries, *self.symbols[:3]))
         return f"{self.distribution} does not fit {', '.join(self.providers)}: {self.reason} (missing: {missing})"

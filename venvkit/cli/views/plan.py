@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Style, Table, listed
@@ -18,7 +19,7 @@ from venvkit.plan.values import Installed, Plan
 from venvkit.spec.language.requires import unreadable_requires
 
 # What a plan tells beside what it installs.
-_PARTS = ("inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "warnings")
+_PARTS = ("inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "hidden", "warnings")
 # The last link of a chain is what asks for the distribution itself.
 _REASON = Column("reason", "quiet", of=lambda item: item.reason[-1] if item.reason else "", folds=True)
 _NAME = Column("name", "strong")
@@ -50,8 +51,9 @@ class PlanView(Struct, frozen=True):
 
     @classmethod
     def built(cls, receipt: Receipt) -> PlanView:
-        """Return the plan that an environment was built from."""
-        return cls(receipt.plan, receipt.interpreter, receipt.host_python, receipt.key)
+        """Return the plan that an environment was built from, with what the proofs hid beside."""
+        plan = replace(receipt.plan, hidden=receipt.hidden or receipt.plan.hidden)
+        return cls(plan, receipt.interpreter, receipt.host_python, receipt.key)
 
     def data(self) -> dict[str, object]:
         return {
@@ -93,9 +95,11 @@ class PlanView(Struct, frozen=True):
         yield plan.held, "held: bounds of the host that were kept", (_DISTRIBUTION, _REQUIRES), "strong"
         repaired = "repaired: what would have been broken, installed anew"
         yield plan.repaired, repaired, (_NAME, _ON_HOST, _HERE, download, _BECAUSE), "strong"
+        because = Column("because", "quiet", of="reason", folds=True)
+        hidden = "hidden: of the host, and not seen by the environment"
+        yield plan.hidden, hidden, (_NAME, Column("on the host", "version", "version"), because), "warn"
         relaxed = "relaxed: pins to the host's version that have no solution"
         yield plan.relaxed, relaxed, (_ASKED, _ON_HOST, _HERE), "strong"
-        because = Column("because", "quiet", of="reason", folds=True)
         yield plan.absent, "absent: optional, and without a solution", (_ASKED, because), "warn"
         about = Column("about", of="message", folds=True)
         yield plan.warnings, "warnings of the resolver", (Column("code", "warn"), about), "warn"

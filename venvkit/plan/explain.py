@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
 
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
@@ -143,7 +143,23 @@ class Change(Struct, frozen=True):
     how_after: str
 
 
-def diff(before: Plan, after: Plan) -> tuple[Change, ...]:
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+
+class Contents(Protocol):
+    """A plan, or the outline of one: what it installs and what it inherits."""
+
+    @property
+    def install(self) -> Sequence[_Named]: ...
+    @property
+    def inherit(self) -> Sequence[_Named]: ...
+
+
+def diff(before: Contents, after: Contents) -> tuple[Change, ...]:
     """Return what differs between two plans, by name: version, or where the distribution comes from."""
     first, second = _contents(before), _contents(after)
     changes = []
@@ -154,7 +170,7 @@ def diff(before: Plan, after: Plan) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _contents(plan: Plan) -> dict[NormalizedName, tuple[str, str]]:
-    found = {item.name: (item.version, "inherited") for item in plan.inherit}
-    found.update({item.name: (item.version, "installed") for item in plan.install})
+def _contents(plan: Contents) -> dict[NormalizedName, tuple[str, str]]:
+    found = {canonicalize_name(item.name): (item.version, "inherited") for item in plan.inherit}
+    found.update({canonicalize_name(item.name): (item.version, "installed") for item in plan.install})
     return found

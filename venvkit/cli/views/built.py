@@ -33,6 +33,7 @@ class Built(Struct, frozen=True):
             "environment": str(self.env.path),
             "interpreter": str(self.env.python),
             "built": self.env.built,
+            "rolled_back": bool(self.env.rolled_back),
             "plan": PlanView.built(receipt).data() if receipt else None,
             "conflicts": [plain(item) for item in receipt.conflicts] if receipt else [],
         }
@@ -45,6 +46,8 @@ class Built(Struct, frozen=True):
             how = "built" if env.built else "was there already"
             engine = f" for {env.engine.lower()}" if env.engine else ""
             yield Line(f"{env.model}{engine}, Python {env.version}: {how}", "good")
+        if env.rolled_back:
+            yield Line(f"rolled back from {env.rolled_back}; `--upgrade` or a changed request ends that", "strong")
         if env.built:
             yield from self._contents()
         yield Line(f"interpreter: {env.python}")

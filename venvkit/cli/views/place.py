@@ -27,6 +27,7 @@ class Place(Struct, frozen=True):
     state: str
     size: int
     in_use: bool
+    rolled_back: bool = False
 
     @classmethod
     def of(cls, entry: Entry) -> Place:
@@ -40,7 +41,13 @@ class Place(Struct, frozen=True):
             entry.state,
             entry.size,
             entry.in_use,
+            entry.rolled_back,
         )
+
+    @property
+    def condition(self) -> str:
+        """Its state in words."""
+        return f"{self.state}, rolled back" if self.rolled_back else self.state
 
 
 class Places(Struct, frozen=True):
@@ -72,7 +79,7 @@ class Places(Struct, frozen=True):
                 place.model,
                 place.engine,
                 place.python,
-                state_cell(place.state),
+                Cell(place.condition, _STATE_STYLES.get(place.state, "bad")),
                 size(place.size) if place.key else "-",
                 "in use" if place.in_use else "",
                 place.key[:16],
@@ -81,11 +88,6 @@ class Places(Struct, frozen=True):
             for place, problem in zip(self.places, self.problems, strict=True)
         ]
         yield table(f"{counted(len(rows), 'environment')} in {self.root}", columns, rows)
-
-
-def state_cell(state: str) -> Cell:
-    """Return a state in its colour."""
-    return Cell(state, _STATE_STYLES.get(state, "bad"))
 
 
 class Generations(Struct, frozen=True):

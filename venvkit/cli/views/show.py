@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -17,9 +16,6 @@ from venvkit.formats.receipt import Conflict
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import holders
 from venvkit.store.look.inventory import Entry
-
-if TYPE_CHECKING:
-    pass
 
 
 class Sight(Struct, frozen=True):
@@ -64,9 +60,9 @@ class Sight(Struct, frozen=True):
         place = self.place
         engine = "" if place.engine == "default" else f" for {place.engine}"
         if self.problem:
-            yield Line(f"{place.model}{engine}, Python {place.python}: {place.state}, {self.problem}", "bad")
+            yield Line(f"{place.model}{engine}, Python {place.python}: {place.condition}, {self.problem}", "bad")
         else:
-            yield Line(f"{place.model}{engine}, Python {place.python}: {place.state}", "good")
+            yield Line(f"{place.model}{engine}, Python {place.python}: {place.condition}", "good")
         yield Fields(tuple((name, value) for name, value in self._facts() if value))
         if self.plan is not None:
             yield from self.plan.tables(verb="installed")

@@ -105,7 +105,7 @@ class Reading(Struct, frozen=True):
     def alike(self) -> str:
         """Digest of what the plan follows from: models with equal ones share a plan."""
         call, interpreter = self.call, self.child.interpreter
-        own = ("orphans", "offline", "skip_installed", "upgrade")
+        own = ("orphans", "runtime", "offline", "skip_installed", "upgrade")
         return value_digest(
             [
                 __version__,

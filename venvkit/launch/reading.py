@@ -108,7 +108,7 @@ class Reading(Struct, frozen=True):
 
     def _followed(self, *, upgrade: bool) -> str:
         call, interpreter = self.call, self.child.interpreter
-        own = ("orphans", "offline", "skip_installed")
+        own = ("orphans", "runtime", "offline", "skip_installed")
         return value_digest(
             [
                 __version__,

@@ -21,7 +21,8 @@ def answers(receipt: Receipt, problem: Problem) -> bool:
     not be inherited has to be in the environment.
     """
     installed = members(scan([receipt.site_packages])[0], inherited=False)
-    behind = {name: member for name, member in problem.host.items() if name not in problem.hidden}
+    unseen = problem.barred | {canonicalize_name(item.name) for item in receipt.hidden}
+    behind = {name: member for name, member in problem.host.items() if name not in unseen}
     view = overlay(behind, installed.values())
     walk = closure(view, problem.claims(), Rules.of(problem.environment, problem.overrides, problem.excludes))
     if walk.violations:

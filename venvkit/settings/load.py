@@ -79,6 +79,8 @@ class Settings:
     backend: str
     timeout: float
     orphans: str
+    repair_budget: int
+    runtime: tuple[str, ...]
     protect: tuple[str, ...]
     max_builds: int
     max_size: int | None

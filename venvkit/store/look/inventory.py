@@ -56,6 +56,11 @@ class Entry(Struct, frozen=True):
         return mark is not None and mark.is_rolled_back
 
     @property
+    def condition(self) -> str:
+        """Its state in words."""
+        return f"{self.state}, rolled back" if self.rolled_back else self.state
+
+    @property
     def receipt(self) -> Receipt | None:
         """The environment's receipt, read when it is asked for; None where there is none that can be read."""
         if self.environment is None:

@@ -36,6 +36,9 @@ _STEPS: tuple[tuple[signal.Signals, float], ...] = (
 )
 _PR_SET_PDEATHSIG = 1
 
+ProcessError = subprocess.CalledProcessError
+"""What callers of other installers catch; venvkit raises it only together with an error of its own."""
+
 
 class Completed(Struct, frozen=True):
     """The result of a child process.

@@ -13,7 +13,7 @@ from tests.faults.world import World, imported
 from venvkit.cli.app import cli
 from venvkit.errors import ProofError, UsageError
 from venvkit.formats.entry import read_entry
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.store.change.rollback import rollback
 from venvkit.store.look.history import history
 
@@ -50,7 +50,7 @@ def test_a_rollback_is_the_answer_until_an_upgrade(world: World) -> None:
     assert former != now
     (entry,) = (read_entry(str(path)) for path in world.layout.requests.glob("*.json"))
     assert entry is not None
-    assert still_true(entry), "the first launch after a rollback is warm"
+    assert answered_by(entry) is not None, "the first launch after a rollback is warm"
     assert asked(world) == "1.0"
     assert imported(world.shell / "bin" / "python") == "1.0"
     world.host.install("extra")

@@ -58,13 +58,13 @@ def look_again(
         environment = Path(entry["facts"]["path"])
         if not exists(environment):
             return None, entry
-        with Lease(layout.lease(environment.name)):
-            receipt = intact(environment)
-            if receipt is None or not _same_files(receipt):
-                return None, entry
-            if not is_pointed(shell, receipt):
-                point_shell(layout, shell, receipt)
-            return Environment(_record(layout, key, reading, receipt, shell)), entry
+        lease = Lease(layout.lease(environment.name))
+        receipt = intact(environment)
+        if receipt is None or not _same_files(receipt):
+            return None, entry
+        if not is_pointed(shell, receipt):
+            point_shell(layout, shell, receipt)
+        return Environment(_record(layout, key, reading, receipt, shell), lease), entry
 
 
 def _same_files(receipt: Receipt) -> bool:
@@ -103,8 +103,9 @@ def carry_out(
                 except OSError:
                     _point_back(layout, shell, former, unwanted=Path(receipt.path))
                     raise
+            lease = Lease(layout.lease(receipt.id))
         undo.pop_all()
-        return Environment(facts, built=obtained.built)
+        return Environment(facts, lease, built=obtained.built)
 
 
 def _builder(layout: Layout, reading: Reading, services: Services, near: Callable[[], tuple[Uv, Path]]) -> Builder:

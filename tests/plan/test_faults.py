@@ -106,3 +106,19 @@ def test_a_reason_says_what_was_read() -> None:
 def test_the_later_speaker_overrides_the_earlier_one() -> None:
     spoken = Levers(overrides=("foo==1", "bar==1")).merged(Levers(overrides=("Foo==2",)))
     assert spoken.overrides == ("bar==1", "Foo==2")
+
+
+@pytest.mark.parametrize(("newer", "told"), [("2.9.0", ["torchcodec>=0.8,<0.10"]), ("2.4.0", [])])
+def test_a_pair_that_no_row_judged_on_the_host_is_judged_after_a_shadow(newer: str, told: list[str]) -> None:
+    pair = Pair(canonicalize_name("torch"), canonicalize_name("torchcodec"), (("==2.9.*", ">=0.8,<0.10"),))
+    index: Index = {"torch": {newer: ()}, "torchcodec": {"0.7": ()}}
+    host = (member("torch", "2.3.0"), member("torchcodec", "0.7"))
+    made = plan(index, host, root(f"torch=={newer}"), families=Families((pair,)))
+    assert [item.requirement for item in made.broken] == told
+
+
+def test_what_is_protected_is_held_also_where_the_rest_of_the_host_is_only_reported() -> None:
+    index: Index = {"tool": {"2.0": ("part>=2",), "1.0": ()}, "part": {"2.0": ()}}
+    host = (member("part", "1.0"), member("server", "1.0", "part<2"))
+    made = plan(index, host, root("tool"), orphans="report", protect=frozenset({canonicalize_name("server")}))
+    assert installs(made) == {"tool": "1.0"}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.plan.fuzz import judge
 
 
-@pytest.mark.parametrize("first", range(0, 300, 100))
-def test_random_problems_have_sound_answers(first: int) -> None:
-    assert {seed: told for seed in range(first, first + 100) if (told := judge(seed))} == {}
+def test_random_problems_have_sound_answers() -> None:
+    assert {seed: told for seed in range(400) if (told := judge(seed))} == {}

@@ -37,6 +37,9 @@ _STEPS: tuple[tuple[signal.Signals, float], ...] = (
 # The status of a child whose end somebody else was told of: not a success, and none that programs use.
 _LOST = 255
 
+ProcessError = subprocess.CalledProcessError
+"""What callers of other installers catch; venvkit raises it only together with an error of its own."""
+
 
 class Completed(Struct, frozen=True):
     """The result of a child process.

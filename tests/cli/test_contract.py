@@ -20,8 +20,8 @@ from venvkit.settings import VARIABLES
 
 PLACE = ["model", "engine", "python", "path", "key", "state", "size", "in_use"]
 PLAN = [
-    "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "warnings",
-    "key", "unreadable", "download_bytes",
+    "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "hidden",
+    "warnings", "key", "unreadable", "download_bytes",
 ]  # fmt: skip
 VERSION = platform.python_version()
 
@@ -59,6 +59,7 @@ def test_plan(invoke: Invoke, spec: Path, host: Host, wheelhouse: Wheelhouse, ho
         "broken": [],
         "relaxed": [],
         "absent": [],
+        "hidden": [],
         "warnings": [],
         "unreadable": [],
         "download_bytes": wheel.stat().st_size,
@@ -105,7 +106,7 @@ def test_what_the_planner_adjusted(invoke: Invoke, spec: Path, host: Host, wheel
 def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
     store = home / "virtualenv"
     built = document(invoke("build", spec, "--json").stdout)["data"]
-    assert list(built) == [*PLACE, "environment", "interpreter", "built", "plan", "conflicts"]
+    assert list(built) == [*PLACE, "environment", "interpreter", "built", "rolled_back", "plan", "conflicts"]
     assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
     assert {name: place[name] for name in PLACE if name not in ("key", "size")} == {
@@ -169,6 +170,7 @@ def test_check_with_findings_lists_them_and_fails(invoke: Invoke, spec: Path) ->
             "python": VERSION,
             "ok": False,
             "findings": [{"kind": "file-changed", "message": "tool==2.0: tool.py was changed"}],
+            "rolled_back": False,
         }
     ]
 

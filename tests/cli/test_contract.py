@@ -18,7 +18,7 @@ from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit.cli.outcome import Outcome, envelope
 from venvkit.settings import VARIABLES
 
-PLACE = ["model", "engine", "python", "path", "key", "state", "size", "in_use"]
+PLACE = ["model", "engine", "python", "path", "key", "state", "size", "in_use", "rolled_back"]
 PLAN = [
     "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "hidden",
     "warnings", "key", "unreadable", "download_bytes",
@@ -106,7 +106,7 @@ def test_what_the_planner_adjusted(invoke: Invoke, spec: Path, host: Host, wheel
 def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
     store = home / "virtualenv"
     built = document(invoke("build", spec, "--json").stdout)["data"]
-    assert list(built) == [*PLACE, "environment", "interpreter", "built", "rolled_back", "plan", "conflicts"]
+    assert list(built) == [*PLACE[:-1], "environment", "interpreter", "built", "rolled_back", "plan", "conflicts"]
     assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
     assert {name: place[name] for name in PLACE if name not in ("key", "size")} == {
@@ -116,6 +116,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
         "path": str(store / "v4" / "hello" / "default" / VERSION),
         "state": "ready",
         "in_use": False,
+        "rolled_back": False,
     }
     assert place["size"] > 0
     environment = store / "envs" / f"{place['key'][:16]}-1"
@@ -140,7 +141,14 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     assert shown["plan"] == built["plan"]
     assert (shown["host"], shown["used_by"], shown["problem"]) == (host.python, [], "")
 
-    verdict = {"model": "hello", "engine": "default", "python": VERSION, "ok": True, "findings": []}
+    verdict = {
+        "model": "hello",
+        "engine": "default",
+        "python": VERSION,
+        "ok": True,
+        "findings": [],
+        "rolled_back": False,
+    }
     assert document(invoke("check", "hello", "--json").stdout)["data"] == [verdict]
 
     removed = document(invoke("remove", "hello", "--json").stdout)["data"]

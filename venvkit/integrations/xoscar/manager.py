@@ -19,7 +19,7 @@ from venvkit.formats.entry import read_entry
 from venvkit.integrations.xoscar.errors import InstallError
 from venvkit.integrations.xoscar.furnish import furnish
 from venvkit.integrations.xoscar.progress import Reporter
-from venvkit.integrations.xoscar.request import Place, Wish, call_of, own_environ, place_of
+from venvkit.integrations.xoscar.request import Place, Wish, call_of, own_environ, place_of, requirements_of
 from venvkit.integrations.xoscar.state import is_current, read_state, state_of, write_state
 from venvkit.launch.ensure import ensure, plan_call
 from venvkit.launch.handle import Environment
@@ -172,8 +172,13 @@ class VenvkitManager(VirtualEnvManager):
 
     @staticmethod
     def process_packages(packages: list[str], **variables: Any) -> list[str]:
-        """Return packages as xoscar resolves them for its own installer; venvkit itself takes them unresolved."""
-        return _Processed(VirtualEnvManager.process_packages(packages, **variables), packages, variables)
+        """Return what packages require once placeholders and markers are done with.
+
+        Raises:
+            InstallError: One of them is malformed.
+        """
+        with _told():
+            return _Processed(requirements_of(packages, variables), packages, variables)
 
     def _filter_packages_not_installed(self, packages: list[str], **sources: Any) -> list[str]:
         """Return what an installation would put into the environment, for the server's progress."""
@@ -251,7 +256,7 @@ class VenvkitManager(VirtualEnvManager):
 
 
 class _Processed(list[str]):
-    """Packages as xoscar resolves them, and what they were made from."""
+    """Requirements, and the packages and variables that they were made from."""
 
     def __init__(self, processed: list[str], asked: list[str], variables: dict[str, Any]) -> None:
         super().__init__(processed)

@@ -67,7 +67,9 @@ def ensure_env(
     entry = None if call.choices["upgrade"] else read_entry(f"{settings.home}/virtualenv/requests/{key}.json")
     if entry is not None and still_true(entry):
         if asked is not None:
-            remember(asked, entry, call.given.watch, before)
+            moving = settings.home_watch
+            known = {**entry, "watches": [*entry["watches"], moving]} if moving else entry
+            remember(asked, known, call.given.watch, before)
         return Environment(entry["facts"])
     from venvkit.launch.ensure import ensure
 

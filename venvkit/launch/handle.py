@@ -90,6 +90,11 @@ class Environment:
         return Path(self._facts["shell"]) if self._facts.get("shell") else None
 
     @property
+    def rolled_back(self) -> str:
+        """The id of the environment that a rollback replaced by this one; empty when none did."""
+        return str(self._facts.get("rolled_back", ""))
+
+    @property
     def receipt(self) -> Receipt | None:
         """What was built and why, read from the environment; None for the host."""
         from venvkit.formats.receipt import read_receipt

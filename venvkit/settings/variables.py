@@ -6,12 +6,12 @@ from venvkit.settings.kinds import (
     ACCELERATOR,
     BOOL,
     BYTES,
+    HOME,
     INTERPRETER,
     KEY,
     MOMENT,
     NAMES,
     NETWORKS,
-    PATH,
     PATHS,
     ROOTS,
     SIZE,
@@ -71,7 +71,7 @@ _HUBS = choice("huggingface", "modelscope", "openmind_hub", "csghub", "auto")
 # fmt: off
 VARIABLES: tuple[Variable, ...] = (
     *_part(
-        Variable("XINFERENCE_HOME", "~/.xinference", PATH,
+        Variable("XINFERENCE_HOME", "~/.xinference", HOME,
             "Directory that holds the environments, the models and the files a person edits."),
         Variable("XINFERENCE_ENABLE_VIRTUAL_ENV", "1", BOOL,
             "Give each model an environment of its own; off hands out the host's interpreter.", attribute="enable"),

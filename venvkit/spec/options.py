@@ -29,6 +29,8 @@ FORMS = {
     "number": "a whole number of at least 1",
     "choice": "one of a few words",
 }
+NO_ENGINE = "default"
+"""Stands in the store, and in selections from it, for launches without an engine."""
 _UNSET: dict[str, Any] = {"texts": (), "lines": (), "folders": (), "places": (), "pairs": {}}
 
 

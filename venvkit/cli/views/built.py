@@ -40,6 +40,7 @@ class Built(Struct, frozen=True):
             "environment": str(env.path),
             "interpreter": str(env.python),
             "built": env.built,
+            "rolled_back": bool(env.rolled_back),
             "plan": PlanView.built(receipt).data() if receipt else None,
             "conflicts": plain(receipt.conflicts) if receipt else [],
         }
@@ -52,6 +53,8 @@ class Built(Struct, frozen=True):
             how = "built" if env.built else "was there already"
             engine = f" for {env.engine.lower()}" if env.engine else ""
             yield Line(f"{env.model}{engine}, Python {env.version}: {how}", "good")
+        if env.rolled_back:
+            yield Line(f"rolled back from {env.rolled_back}; `--upgrade` or a changed request ends that", "strong")
         if env.built and (receipt := env.receipt) is not None:
             from venvkit.cli.views.plan import built_blocks
 

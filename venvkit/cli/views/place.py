@@ -19,7 +19,7 @@ _PLACES = (
     Column("model", "strong", folds=True),
     Column("engine"),
     Column("python", "version"),
-    Column("state", of=lambda entry: Cell(entry.state, _STATE_STYLES.get(entry.state, "bad"))),
+    Column("state", of=lambda entry: Cell(entry.condition, _STATE_STYLES.get(entry.state, "bad"))),
     Column("size", of=lambda entry: size(entry.size) if entry.key else "-", right=True),
     _USE,
     Column("key", "quiet", of=lambda entry: entry.key[:16]),
@@ -37,7 +37,7 @@ _GENERATIONS = (
 
 def place(entry: Entry) -> dict[str, object]:
     """Return what is told of a place; `path` is its shell, and `engine` as in that path."""
-    names = ("model", "engine", "python", "path", "key", "state", "size", "in_use")
+    names = ("model", "engine", "python", "path", "key", "state", "size", "in_use", "rolled_back")
     return {name: plain(getattr(entry, name)) for name in names}
 
 

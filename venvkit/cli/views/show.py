@@ -51,7 +51,7 @@ class Sight(Struct, frozen=True):
         entry = self.entry
         engine = "" if entry.engine == "default" else f" for {entry.engine}"
         problem = f", {entry.problem}" if entry.problem else ""
-        title = f"{entry.model}{engine}, Python {entry.python}: {entry.state}{problem}"
+        title = f"{entry.model}{engine}, Python {entry.python}: {entry.condition}{problem}"
         yield Line(title, "bad" if problem else "good")
         yield Fields(tuple((name, value) for name, value in self._facts() if value))
         if self.receipt is not None:

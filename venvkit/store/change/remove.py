@@ -9,6 +9,7 @@ from venvkit.errors import BusyError
 from venvkit.formats.receipt import is_known
 from venvkit.store.change.environment import collect_environment
 from venvkit.store.change.index import forget
+from venvkit.store.disk.space import writing
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import holders, in_use
 from venvkit.store.lock.processes import running_from
@@ -25,8 +26,10 @@ def remove_entry(layout: Layout, entry: Entry) -> bool:
 
     Raises:
         BusyError: A process runs from the shell or the environment in force (`in-use`).
+        MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
     """
-    with hold_shell(layout, entry.path) as held:
+    layout.prepare()
+    with writing(layout), hold_shell(layout, entry.path) as held:
         former = wanted_by(entry.path)
         environment = entry.environment
         shared = environment is not None and environment in _wanted_by_others(layout, entry.path)

@@ -28,6 +28,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Wheelhouse:
     house = Wheelhouse(tmp_path_factory.mktemp("wheels"))
     for version in ("8.0", "9.0"):
         house.add("mdurl", version)
+    # One that goes with all of them: for who looks, the host's can be repaired.
+    house.add("markdown-it-py", "5.0", requires=["mdurl"])
     house.add("bulk", "1.0", files={"bulk/__init__.py": "", "bulk/data.bin": os.urandom(3_000_000)})
     house.add("left", "1.0", requires=["mdurl==8.0", "bulk"])
     house.add("right", "1.0", requires=["mdurl==9.0", "bulk"])

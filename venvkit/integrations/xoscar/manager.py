@@ -52,7 +52,7 @@ class VenvkitManager(VirtualEnvManager):
     """
 
     def __init__(self, env_path: Path) -> None:
-        # Not resolved: the store may lie behind a link.
+        # As it was given: behind a link the name does not tell the home.
         self.env_path = Path(os.path.abspath(env_path))  # noqa: PTH100
         self._python: Path | None = None
         self._wish = Wish()
@@ -99,7 +99,7 @@ class VenvkitManager(VirtualEnvManager):
             self._seen = frozenset(running_from(self.env_path))
             self._take_lease(layout)
             state = read_state(self.env_path)
-            if is_current(layout, self.env_path, state):
+            if is_current(layout, self._shell, state):
                 return
             if (state is not None and state.bare) or not self._stands():
                 self._ensure(place, Wish(), Reporter())
@@ -167,7 +167,7 @@ class VenvkitManager(VirtualEnvManager):
                 move_foreign(layout, self.env_path)
                 return
             for entry in find_entries(layout, place.model, place.engine or "default"):
-                if entry.path == self.env_path:
+                if entry.path == self._shell:
                     remove_entry(layout, entry)
 
     @staticmethod
@@ -193,6 +193,11 @@ class VenvkitManager(VirtualEnvManager):
         """Return the uv that installs; the server asks for it to install further packages."""
         return find_uv(Runner(), os.environ).path
 
+    @property
+    def _shell(self) -> Path:
+        """The place as the store names it: by its real path."""
+        return Path(os.path.realpath(self.env_path))
+
     def _plan(self, packages: list[str], options: dict[str, Any]) -> list[str]:
         asked = packages
         if isinstance(packages, _Processed):
@@ -211,7 +216,7 @@ class VenvkitManager(VirtualEnvManager):
         call = call_of(place, wish, self._python)
         key = call.key()
         environment = _known(call.settings.home, key) or ensure(call, key, observer, self._cancel)
-        if environment.shell != self.env_path:
+        if environment.shell != self._shell:
             raise UsageError(
                 f"the environment stands at {environment.shell}",
                 code="place-unknown",

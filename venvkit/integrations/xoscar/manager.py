@@ -24,7 +24,7 @@ from venvkit.integrations.xoscar.state import is_current, read_state, state_of, 
 from venvkit.launch.ensure import ensure, plan_call
 from venvkit.launch.handle import Environment
 from venvkit.launch.reading import read_data
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.proof.integrity import intact
 from venvkit.settings import load_settings
 from venvkit.store.change.remove import remove_entry
@@ -287,4 +287,4 @@ def _layout(place: Place) -> Layout:
 def _known(home: str, key: str) -> Environment | None:
     """Return the environment that answers a request, where nothing has changed since it was recorded."""
     entry = read_entry(f"{home}/virtualenv/requests/{key}.json")
-    return Environment(entry["facts"]) if entry is not None and still_true(entry) else None
+    return answered_by(entry) if entry is not None else None

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.base.mask import mask
@@ -364,8 +365,19 @@ def _killed(tool: str, number: int, details: Sequence[str]) -> MachineError:
 
 def _asks(output: _Output) -> tuple[tuple[NormalizedName, str], ...]:
     """Return the requirements that a resolver's reasoning speaks of, without extras and markers."""
-    found = _ASK.finditer(" ".join((*output.own, *output.hints)))
-    return tuple(dict.fromkeys((canonicalize_name(one["name"]), one["specifier"]) for one in found))
+    told = (
+        (one["name"], _specifier(one["specifier"])) for one in _ASK.finditer(" ".join((*output.own, *output.hints)))
+    )
+    return tuple(dict.fromkeys((canonicalize_name(name), specifier) for name, specifier in told if specifier))
+
+
+def _specifier(text: str) -> str:
+    """Return a range of uv's as a specifier, empty where it is none: in an order, uv also names local versions."""
+    text = re.sub(r"([<>]=?[^,+]*)\+[^,]*", r"\1", text)
+    try:
+        return text if SpecifierSet(text) else ""
+    except InvalidSpecifier:
+        return ""
 
 
 def _mentions(output: _Output) -> frozenset[NormalizedName]:

@@ -275,7 +275,8 @@ class Judgement:
         posed = self.facts.posed
         kept = [(f"kept whole: {name}", self._with_extras(name)) for name in map(str, self.facts.host)]
         asked, _ = self._walk([*self.claims, *(kept if posed.orphans == "hold-repair" else self._held_extras())])
-        if alone := self.installed.keys() - asked:
+        # An override also counts where a marker says that the requirement does not apply: uv's doing.
+        if not posed.overrides and (alone := self.installed.keys() - asked):
             yield f"nothing asks for {sorted(alone)}"
         if posed.orphans == "report" or posed.families.pairs or posed.families.majors or not self.plan.broken:
             return

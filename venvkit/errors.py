@@ -7,6 +7,14 @@ the command see one table. The warm path may raise these, so this module imports
 from __future__ import annotations
 
 
+def raised_at(error: BaseException) -> str:
+    """Return file and line that raised an exception; empty where it was not raised."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last is not None else ""
+
+
 class VenvkitError(Exception):
     """The root of all errors of venvkit.
 

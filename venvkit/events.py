@@ -48,7 +48,17 @@ class Warned(Struct, frozen=True):
     message: str
 
 
-Event = PhaseStarted | InstallProgress | Waiting | Warned
+class Step(Struct, frozen=True):
+    """Progress of a run over many models: `done` of `total` are ready, the last of them `label`."""
+
+    stage: Literal["read", "plan", "build"]
+    done: int
+    total: int
+    label: str = ""
+    trouble: bool = False
+
+
+Event = PhaseStarted | InstallProgress | Waiting | Warned | Step
 
 
 class Observer(Protocol):

@@ -37,6 +37,7 @@ def check(
     *,
     overrides: Iterable[str] = (),
     excludes: Iterable[str] = (),
+    hidden: Iterable[str] = (),
 ) -> Report:
     """Check `installed` in front of `host`.
 
@@ -47,9 +48,11 @@ def check(
         environment: The PEP 508 environment of the child.
         overrides: Lines that stand in place of the model's requirements of their names.
         excludes: Names that count as if the model did not require them.
+        hidden: Names of the host that the child does not see. What needs one and is seen counts as broken.
     """
     report = Report()
-    merged = dict(host)
+    gone = set(hidden)
+    merged = {name: item for name, item in host.items() if name not in gone}
     merged.update(installed)
     bent = {canonicalize_name(Requirement(line).name): Requirement(line) for line in overrides}
     dropped = {canonicalize_name(name) for name in excludes}
@@ -73,12 +76,12 @@ def check(
         visit(owner, line, Requirement(line))
     wanted = _wanted_extras(host, environment)
     for name, (version, lines) in host.items():
-        if name in installed:
+        if name in installed or name in gone:
             continue
         for line, parsed in _active(lines, wanted[name], environment):
             target = canonicalize_name(parsed.name)
             if _holds(parsed, host.get(target)) and not _holds(parsed, merged.get(target)):
-                report.host.add((f"{name}=={version}", line, merged[target][0]))
+                report.host.add((f"{name}=={version}", line, merged[target][0] if target in merged else "none"))
     return report
 
 

@@ -137,6 +137,13 @@ def _facts(planned: Planned) -> Record:
         "relaxed": [str(item.requirement) for item in plan.relaxed],
         "absent": [item.requirement for item in plan.absent],
         "broken": [str(item) for item in plan.broken],
+        "hidden": [f"{item.name}=={item.version}: {item.reason}" for item in plan.hidden],
+        "server": [f"{item.name}=={item.version}" for item in plan.install if item.name in ("xinference", "xoscar")],
+        "variant": [
+            f"{item.name} {item.host_version} -> {item.version}"
+            for item in plan.shadow
+            if item.host_version.partition("+")[2] != item.version.partition("+")[2]
+        ],
         "download": plan.download_bytes,
         "unsized": [str(item.name) for item in plan.install if item.description.size is None],
         "builds": [str(item.name) for item in plan.install if item.description.builds],
@@ -153,7 +160,7 @@ def _checked(planned: Planned) -> Record:
     urls = {item.name: item.description.url or f"{item.name}=={item.version}" for item in plan.install}
     read = _worker.library.requires(list(urls.values()))
     installed = {str(item.name): (item.version, read[urls[item.name]] or ()) for item in plan.install}
-    report = _check(planned, installed)
+    report = _check(planned, installed, {str(item.name) for item in plan.hidden})
     mine = {normal(owner, line) for owner, line, _ in report.model | report.host}
     theirs = {normal(item.distribution, item.requirement) for item in plan.broken}
     return {
@@ -165,7 +172,7 @@ def _checked(planned: Planned) -> Record:
     }
 
 
-def _check(planned: Planned, installed: dict[str, tuple[str, tuple[str, ...]]]) -> Report:
+def _check(planned: Planned, installed: dict[str, tuple[str, tuple[str, ...]]], hidden: set[str]) -> Report:
     assert _worker is not None
     levers = planned.reading.request.levers
     return check(
@@ -175,6 +182,7 @@ def _check(planned: Planned, installed: dict[str, tuple[str, tuple[str, ...]]]) 
         _worker.settings.host.environment,
         overrides=levers.overrides,
         excludes=levers.excludes,
+        hidden=hidden,
     )
 
 
@@ -200,7 +208,8 @@ def _built(wanted: RequirementSet, planned: Planned) -> Record:
         env = ensure_env(wanted.spec, enable=True, **choices)
         host = _worker.settings.host.distributions
         seen = look(env.python).distributions
-        report = _check(planned, {name: item for name, item in seen.items() if host.get(name) != item})
+        own = {name: item for name, item in seen.items() if host.get(name) != item}
+        report = _check(planned, own, host.keys() - seen.keys())
         found = {f"{name}=={version}" for name, (version, _) in seen.items()}
         missing = [f"not in the child: {item.name}=={item.version}" for item in planned.plan.install
                    if f"{item.name}=={item.version}" not in found]  # fmt: skip

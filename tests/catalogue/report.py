@@ -30,6 +30,10 @@ def _table(records: Sequence[Record], planned: Sequence[Record], expected: int) 
         ("sets with a requirement of the model broken", _count(planned, "model_broken")),
         ("sets with an inherited distribution newly broken", f"{_count(planned, 'host_broken')} {', '.join(names)}"),
         ("sets whose plan reports something broken", _count(planned, "broken")),
+        ("sets that hide / distributions hidden",
+            f"{_count(planned, 'hidden')} / {sum(len(record['hidden']) for record in planned)}"),
+        ("sets with another server in the child", _count(planned, "server")),
+        ("sets that replace a build variant of the host", _count(planned, "variant")),
         ("sets where checker and plan disagree", _count(planned, "disagree")),
         ("sets with metadata the checker could not read", _count(planned, "unread")),
         ("download, GB", f"{sum(record['download'] for record in planned) / _GB:.1f}"),
@@ -62,7 +66,7 @@ def _unplanned(records: Iterable[Record]) -> list[str]:
 def _notes(planned: Iterable[Record]) -> list[str]:
     lines = []
     for record in planned:
-        for key in ("model_broken", "host_broken", "disagree", "no_reason", "child_broken"):
+        for key in ("model_broken", "server", "host_broken", "disagree", "no_reason", "child_broken"):
             lines += [f"{key}: {_label(record)}: {line[:240]}" for line in record.get(key, ())[:6]]
     return lines
 

@@ -18,6 +18,7 @@ from tests.catalogue.hosts import EXCLUDE_NEWER, cache_folder, find_links, get_c
 from tests.catalogue.planning import Record, Settings, plan_one, start
 from tests.catalogue.report import render
 from venvkit.base.digest import digest
+from venvkit.settings.variables import ORPHANS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +66,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument("--only", action="append", metavar="MODEL", help="plan only the sets of this model, or set id")
     parser.add_argument("--protect", default="", metavar="NAMES", help="protected distributions, by commas")
-    parser.add_argument("--orphans", choices=("hold-repair", "hold", "report"))
+    parser.add_argument("--orphans", choices=ORPHANS)
     parser.add_argument("--no-skip-installed", action="store_true", help="inherit nothing")
     parser.add_argument("--warm", action="store_true", help="plan each set twice, take the times of the second")
     parser.add_argument("--uv-config", metavar="FILE", help="a configuration file for uv, in place of none")

@@ -19,7 +19,7 @@ from venvkit.cli.page.plain import plain_text
 from venvkit.cli.page.terminal import draw
 from venvkit.cli.page.text import clean, counted, size
 from venvkit.cli.progress.show import reporting
-from venvkit.events import Event, InstallProgress, PhaseStarted, Waiting, Warned
+from venvkit.events import Event, InstallProgress, PhaseStarted, Step, Waiting, Warned
 
 
 def test_build_ends_with_the_interpreter(process: Process, spec: Path, home: Path) -> None:
@@ -282,6 +282,10 @@ EVENTS: list[Event] = [
     InstallProgress(1, 2, "tool"),
     Warned("code", "mind https://me:pass@index.example/"),
     PhaseStarted("done", "id"),
+    Step("read", 0, 3, "m"),
+    Step("plan", 0, 3),
+    Step("plan", 1, 3, "m", trouble=True),
+    Step("plan", 3, 3, "n"),
 ]
 
 
@@ -295,6 +299,8 @@ EVENTS: list[Event] = [
                 "resolving 2 requirements",
                 "waiting for the request for m (1 s)",
                 "warning: mind https://****@index.example/",
+                "planning 0 of 3",
+                "planning 3 of 3, 1 without success",
             ],
         ),
     ],

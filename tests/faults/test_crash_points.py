@@ -28,7 +28,7 @@ UPGRADE = (
     "build-created", "build-installed", "build-sealed", "obtained", "mark-written", "mark-replaced", "shell-mark",
     "shell-scripts", "pointer-written", "pointer-replaced", "shell-pointed", "pointed", "index-written", "recorded",
 )  # fmt: skip
-ROLLBACK = ("rollback-indexed", "index-written", "index-replaced", "shell-mark", "pointer-replaced", "shell-pointed")
+ROLLBACK = ("shell-mark", "pointer-replaced", "shell-pointed")
 REMOVE = ("shell-aside", "shell-removed", "environment-aside", "environment-removed")
 GC = (
     "tree-aside", "gc-swept", "shell-aside", "gc-shells", "environment-aside", "environment-removed",
@@ -39,7 +39,7 @@ GC = (
 REAL = {
     "built": ("build-created", "build-installed", "receipt-replaced", "shell-made"),
     "changed": ("build-installed", "mark-replaced", "pointer-written"),
-    "rolled back": ("index-written",),
+    "rolled back": ("shell-mark",),
     "removed": ("environment-aside",),
     "collected": ("environment-removed",),
 }

@@ -15,10 +15,10 @@ from tests.fleet.shelf import Shelf, fill, make_shelf
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
 from venvkit.base.process import Completed, Runner
-from venvkit.events import ignore
+from venvkit.events import Event, Step
 from venvkit.fleet.expand import Wanted
-from venvkit.fleet.planning import Pace, Survey, plan_fleet
-from venvkit.fleet.values import Row, Step
+from venvkit.fleet.planning import Survey, plan_fleet
+from venvkit.fleet.values import Row
 from venvkit.settings import load_settings
 
 
@@ -49,11 +49,15 @@ class Fleet:
             chosen,
             settings=load_settings(environ),
             environ=environ,
-            pace=Pace(jobs, refresh),
-            observer=ignore,
-            notify=self.steps.append,
+            jobs=jobs,
+            refresh=refresh,
+            observer=self.note,
             cancel=self.cancel,
         )
+
+    def note(self, event: Event) -> None:
+        if isinstance(event, Step):
+            self.steps.append(event)
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ import pytest
 from tests.fleet.shelf import Shelf
 from tests.wheelhouse import HttpIndex
 from venvkit import ensure_env
-from venvkit.events import ignore
+from venvkit.events import Observer, Step, ignore
 from venvkit.fleet.building import Fleet as Built
 from venvkit.fleet.building import Order, build_all, order_all
 from venvkit.fleet.expand import Wanted
-from venvkit.fleet.values import Step
 from venvkit.settings import load_settings
 
 
@@ -28,16 +27,12 @@ def order(shelf: Shelf, wanted: Wanted | None = None, **choices: Any) -> Order:
         settings=load_settings(environ),
         environ=environ,
         observer=ignore,
-        notify=lambda step: None,
         cancel=threading.Event(),
     )
 
 
-def build(
-    wanted: Order, *, jobs: int = 2, cancel: threading.Event | None = None, steps: list[Step] | None = None
-) -> Built:
-    notify = steps.append if steps is not None else lambda step: None
-    return build_all(wanted, jobs=jobs, enable=None, notify=notify, cancel=cancel or threading.Event())
+def build(wanted: Order, *, jobs: int = 2, cancel: threading.Event | None = None, observer: Observer = ignore) -> Built:
+    return build_all(wanted, jobs=jobs, enable=None, observer=observer, cancel=cancel or threading.Event())
 
 
 def states(built: Built) -> dict[tuple[str, str | None], str]:
@@ -121,12 +116,11 @@ def test_an_interrupted_build_leaves_what_is_finished(shelf: Shelf, index: HttpI
     index.hang_on = "/slow/"
     cancel = threading.Event()
 
-    class Steps(list[Step]):
-        def append(self, step: Step) -> None:
-            if step.done == 1:
-                cancel.set()
+    def observe(event: object) -> None:
+        if isinstance(event, Step) and event.done == 1:
+            cancel.set()
 
-    built = build(order(shelf), jobs=1, cancel=cancel, steps=Steps())
+    built = build(order(shelf), jobs=1, cancel=cancel, observer=observe)
     assert states(built) == {("plain", None): "built"}
     assert built.unfinished == 1
     assert sorted(path.name for path in (home / "virtualenv" / "v4").iterdir()) == ["plain"]

@@ -90,6 +90,7 @@ CHOICES: dict[str, Any] = {
     "optional": ["tool"],
     "verify": ["tool"],
     "protect": ["tool"],
+    "runtime": ["tool"],
     "sources": {"tool": "https://index.example/simple"},
     "only_binary": ["tool"],
     "no_build": ["tool"],

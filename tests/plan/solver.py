@@ -131,7 +131,7 @@ class OneConflict:
         host = {
             str(name): (item.version, item.requires or ())
             for name, item in self.host.items()
-            if name not in question.hidden
+            if name not in question.barred
         }
         index = {
             name: {

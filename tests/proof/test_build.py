@@ -12,9 +12,12 @@ from tests.compiler import BASE, NEEDS_COMPILER, OTHER_BASE, Compiler, add
 from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
-from venvkit import Environment, ensure_env
+from venvkit import Environment, ensure_env, plan_env
+from venvkit.base.process import Runner
 from venvkit.errors import MachineError, ProofError
 from venvkit.events import Event, Warned
+from venvkit.host.snapshot import take_snapshot
+from venvkit.proof.check import check_receipt
 
 _LOADS = (
     "import ctypes, os, base\n"
@@ -120,6 +123,101 @@ class TestLinkage:
         code = "import model, importlib.util as u; print(model.found, u.find_spec('user'))"
         assert env.run(["python", "-c", code], capture=True).stdout.split() == ["False", "None"]
         assert host.run("import user; print('still whole')") == "still whole"
+
+
+class TestHost:
+    """What the objects of the host tell before a plan."""
+
+    pytestmark = NEEDS_COMPILER
+
+    def test_what_does_not_fit_the_host_itself_is_told_once_and_hidden(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        extension = compiler.extension(compiler.library(BASE))
+        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+        add(wheelhouse, "user", "1.0", extension, init=_LOADS, requires=("base",))
+        wheelhouse.add("needs-user", "1.0", requires=["user"])
+        soft = "try:\n    import user\n    found = True\nexcept ModuleNotFoundError:\n    found = False\n"
+        wheelhouse.add("model", "1.0", files={"model.py": soft})
+        wheelhouse.add("second", "1.0")
+        host.install("base==2.0", "needs-user")
+        before = host.file_hashes()
+        env, told = _build(write_spec("m", ["model"]), host)
+        assert told == ["host-unfit", "hidden", "hidden"]
+        assert env.run(["python", "-c", "import model; print(model.found)"], capture=True).stdout == "False\n"
+        receipt = env.receipt
+        assert receipt is not None
+        assert [item.name for item in receipt.hidden] == ["needs-user", "user"]
+        assert "undefined symbol: base_add" in receipt.hidden[1].reason
+        assert _build(write_spec("n", ["second"]), host)[1] == ["hidden", "hidden"]
+        assert host.file_hashes() == before
+
+    def test_a_request_for_what_does_not_fit_the_host_gets_one_that_fits(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        other = compiler.library(OTHER_BASE)
+        add(wheelhouse, "base", "2.0", other)
+        add(wheelhouse, "user", "1.0", compiler.extension(compiler.library(BASE)), init=_LOADS, requires=("base",))
+        host.install("base==2.0", "user")
+        add(wheelhouse, "user", "1.1", compiler.extension(None), init="from user import _ext\n", requires=("base",))
+        env, told = _build(write_spec("m", ["user"]), host)
+        assert told == ["host-unfit"]
+        assert env.run(["python", "-c", "import user"]).returncode == 0
+
+    def test_a_tie_of_shared_objects_holds_what_they_were_linked_to(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        """The metadata of `user` says nothing of `base`."""
+        library = compiler.library(BASE)
+        add(wheelhouse, "base", "1.0", library)
+        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+        add(wheelhouse, "user", "1.0", compiler.extension(library), init=_LOADS)
+        wheelhouse.add("model", "2.0", requires=["base>=2"])
+        wheelhouse.add("model", "1.0", requires=["base"])
+        host.install("base==1.0", "user")
+        planned = plan_env(write_spec("m", ["model"]), host_python=host.python)
+        assert [str(item.version) for item in planned.plan.install] == ["1.0"]
+        assert planned.plan.broken == planned.plan.hidden == ()
+        forced = plan_env(write_spec("n", ["model>=2"]), host_python=host.python)
+        assert [(item.name, item.reason) for item in forced.plan.hidden] == [
+            (
+                "user",
+                "user==1.0 requires base==1.0, found 2.0; not repaired: there is no other version than the host's 1.0",
+            )
+        ]
+
+
+class TestPlanned:
+    """Metadata tells before the install what would be broken."""
+
+    def test_what_the_plan_hides_is_not_seen_and_the_server_is_not_replaced(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, tmp_path: Path
+    ) -> None:
+        wheelhouse.add("click", "8.1")
+        wheelhouse.add("click", "8.4")
+        wheelhouse.add("xinference", "1.5", requires=["click"])
+        wheelhouse.add("xinference", "4.1", requires=["click<8.2"])
+        wheelhouse.add("tool", "1.0", requires=["click<8.2"])
+        wheelhouse.add("user", "1.0", requires=["tool"])
+        wheelhouse.add("hub", "2.0", requires=["click>=8.4"])
+        host.install("click==8.1", "xinference==4.1", "user")
+        env, told = _build(write_spec("m", ["hub"]), host)
+        assert sorted(told) == ["broken", "hidden", "hidden"]
+        receipt = env.receipt
+        assert receipt is not None
+        assert [str(item) for item in receipt.plan.broken] == ["xinference==4.1 requires click<8.2, found 8.4"]
+        assert [item.name for item in receipt.hidden] == ["tool", "user"]
+        assert [item.name for item in receipt.relied] == ["xinference"]
+        code = (
+            "import importlib.util as u, importlib.metadata as m\n"
+            "print(u.find_spec('tool'), u.find_spec('user'), m.version('xinference'), m.version('click'))\n"
+            "print(sorted(item.name for item in m.distributions() if item.name in ('tool', 'user', 'hub')))"
+        )
+        lines = env.run(["python", "-c", code], capture=True).stdout.splitlines()
+        assert lines == ["None None 4.1 8.4", "['hub']"]
+        assert host.run("import tool, user; print('still there')") == "still there"
+        seen = take_snapshot(host.python, runner=Runner(), cache_dir=tmp_path, environ=os.environ)
+        assert check_receipt(env.path, receipt, seen) == ()
 
 
 class TestStart:

@@ -49,7 +49,8 @@ def test_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
     assert (settings.download_attempts, settings.model_src) == (3, "huggingface")
     assert (settings.host_python, settings.accelerator, settings.exclude_newer) == (None, None, None)
     assert (settings.engines, settings.protect) == ((), ())
-    assert (settings.timeout, settings.orphans, settings.max_builds) == (3600.0, "hold-repair", 2)
+    assert (settings.timeout, settings.orphans, settings.max_builds) == (3600.0, "hold-repair-hide", 2)
+    assert (settings.runtime, settings.repair_budget) == (("xinference", "xoscar", "ray"), 200_000_000)
     assert settings.endpoint == "http://127.0.0.1:9997"
     assert settings.disable_health_check is False
     assert settings.health_check_failure_threshold == 5

@@ -10,18 +10,19 @@ from click.testing import CliRunner
 
 from tests.conftest import WriteSpec
 from tests.faults.world import World, imported
+from venvkit import ensure_env
 from venvkit.cli.app import cli
 from venvkit.errors import ProofError, UsageError
 from venvkit.formats.entry import read_entry
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.store.change.rollback import rollback
+from venvkit.store.collect.gc import collect
+from venvkit.store.collect.rules import Wish
 from venvkit.store.look.history import history
 
 
 def asked(world: World, **choices: object) -> str:
     """Ask without naming a version, and return which one answers."""
-    from venvkit import ensure_env
-
     return imported(ensure_env(world.spec, host_python=world.host.python, **choices).python)
 
 
@@ -48,10 +49,10 @@ def test_a_rollback_is_the_answer_until_an_upgrade(world: World) -> None:
     upgraded(world, "1.0", "2.0")
     former, now = rollback(world.layout, world.shell)
     assert former != now
+    assert asked(world) == "1.0"
     (entry,) = (read_entry(str(path)) for path in world.layout.requests.glob("*.json"))
     assert entry is not None
-    assert still_true(entry), "the first launch after a rollback is warm"
-    assert asked(world) == "1.0"
+    assert answered_by(entry) is not None, "the second launch after a rollback is warm"
     assert imported(world.shell / "bin" / "python") == "1.0"
     world.host.install("extra")
     assert asked(world, upgrade=True) == "2.0"
@@ -123,3 +124,40 @@ def test_the_commands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(model["generations"][0]["path"])
     left = CliRunner().invoke(cli, ["history", "m", "--json"])
     assert len(json.loads(left.stdout)["data"][0]["generations"]) == 1
+
+
+def test_a_rollback_answers_only_what_it_satisfies(world: World, write_spec: WriteSpec) -> None:
+    upgraded(world, "1.0", "2.0")
+    newest = world.ensure("2.0")
+    constrained = {"constraints": ["tool>=2"]}
+    assert asked(world, **constrained) == "2.0"
+    rollback(world.layout, world.shell)
+    assert asked(world) == "1.0"
+    assert asked(world, **constrained) == "2.0"
+    again = world.ensure("2.0")
+    assert (again.path, again.rolled_back) == (newest.path, "")
+    assert imported(world.shell / "bin" / "python") == "2.0"
+    assert asked(world) == "1.0", "the next launch of the request that was rolled back"
+
+
+def test_a_rollback_lasts_when_the_newer_environment_is_collected(world: World) -> None:
+    upgraded(world, "1.0", "2.0")
+    former, now = rollback(world.layout, world.shell)
+    collect(world.layout, Wish(keep_last=1))
+    assert not (world.layout.envs / former).exists()
+    env = ensure_env(world.spec, host_python=world.host.python)
+    assert (env.path.name, env.built) == (now, False)
+
+
+def test_what_was_rolled_back_is_told(world: World) -> None:
+    build = ["build", str(world.spec), "--host-python", world.host.python]
+    upgraded(world, "1.0", "2.0")
+    rollback(world.layout, world.shell)
+    for args in (build, ["list"], ["show", "m"], ["check", "m"]):
+        assert "rolled back" in CliRunner().invoke(cli, args).stdout, args
+    data = json.loads(CliRunner().invoke(cli, [*build, "--json"]).stdout)["data"]
+    assert data["rolled_back"] is True
+    rollback(world.layout, world.shell, history(world.layout, world.shell)[0].id)
+    for args in (build, ["list"], ["show", "m"], ["check", "m"]):
+        assert "rolled back" not in CliRunner().invoke(cli, args).stdout, args
+    assert asked(world) == "2.0"

@@ -19,7 +19,7 @@ POINTS = (
     "receipt-written", "receipt-replaced", "mark-written", "mark-replaced", "pointer-written", "pointer-replaced",
     "index-written", "index-replaced", "config-written", "config-replaced",
     # what goes away
-    "tree-aside", "shell-aside", "shell-removed", "environment-aside", "environment-removed", "rollback-indexed",
+    "tree-aside", "shell-aside", "shell-removed", "environment-aside", "environment-removed",
     "gc-swept", "gc-shells", "gc-environments", "gc-index",
 )  # fmt: skip
 

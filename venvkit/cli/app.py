@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("why", "Explain one distribution: what asks for it, and why it was not inherited."),
     "diff": ("diff", "Show what differs between two plans or environments."),
     "run": ("run", "Run a command in a model's environment, built when it is missing."),
+    "xinference": ("xinference", "Run an Xinference command whose models get environments of venvkit."),
     "list": ("listing", "List the models of the store."),
     "show": ("show", "Show one environment: what is in it and why, its host, its paths."),
     "check": ("check", "Prove environments again, against the host and the files as they are now."),

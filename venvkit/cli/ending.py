@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from venvkit.cli.outcome import Failure, Outcome
+from venvkit.cli.outcome import Outcome
 from venvkit.cli.output import write_json, write_text
 from venvkit.cli.page.text import masked
-from venvkit.errors import CancelledError, MachineError, VenvkitError
+from venvkit.errors import CancelledError, MachineError, UsageError, VenvkitError, raised_at
 
 if TYPE_CHECKING:
     from venvkit.cli.session import Session
@@ -40,34 +40,26 @@ def _undelivered(error: BaseException, session: Session) -> int:
         error = MachineError(f"the result cannot be written: {error.strerror or error}", code="output")
     failure = _failure(error, session)
     write_text(Outcome(failure=failure))
-    return failure.status
+    return failure.exit_code
 
 
-def _failure(error: object, session: Session) -> Failure:
+def _failure(error: object, session: Session) -> VenvkitError:
     assert isinstance(error, BaseException)
     if session.traceback:
         _show_traceback(error)
     if isinstance(error, VenvkitError):
-        return Failure.of(error)
+        return error
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return Failure.of(CancelledError("interrupted"))
+        return CancelledError("interrupted")
     if isinstance(error, click.ClickException):
-        return _usage(error)
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    where = f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last is not None else ""
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        path = context.command_path if context is not None else "venvkit"
+        return UsageError(error.format_message(), where=path, remedy=f"`{path} --help` shows what is accepted")
     remedy = f"`venvkit --traceback {session.command} ...` shows the whole traceback; please report it"
-    return Failure("unexpected", f"{type(error).__name__}: {error}", where, remedy, (), 1)
+    return VenvkitError(f"{type(error).__name__}: {error}", where=raised_at(error), remedy=remedy)
 
 
 def _show_traceback(error: BaseException) -> None:
     import traceback
 
     sys.stderr.write(masked("".join(traceback.format_exception(error))))
-
-
-def _usage(error: click.ClickException) -> Failure:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    path = context.command_path if context is not None else "venvkit"
-    return Failure("usage", error.format_message(), path, f"`{path} --help` shows what is accepted", (), 2)

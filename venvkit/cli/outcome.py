@@ -28,37 +28,26 @@ class Result(Protocol):
         ...
 
 
-class Failure(Struct, frozen=True):
-    """Why a command did not do what it was asked, and the exit status for it."""
-
-    code: str
-    message: str
-    where: str
-    remedy: str
-    details: tuple[str, ...]
-    status: int
-
-    @classmethod
-    def of(cls, error: VenvkitError) -> Failure:
-        """Return the failure that an error of the library is."""
-        return cls(error.code, error.message, error.where, error.remedy, error.details, error.exit_code)
-
-
 class Outcome(Struct, frozen=True):
     """The end of a command. A failure may come with a result: what was done or found before it."""
 
     result: Result | None = None
-    failure: Failure | None = None
+    failure: VenvkitError | None = None
 
     @property
     def status(self) -> int:
         """The exit status."""
-        return self.failure.status if self.failure else 0
+        return self.failure.exit_code if self.failure else 0
 
 
 def plain(value: object) -> Any:
     """Return a frozen value as dicts, lists and scalars; a path as its text."""
     return to_builtins(value, enc_hook=str)
+
+
+def told(fault: object) -> dict[str, object]:
+    """Return an error, or the record of one, as dicts and scalars."""
+    return {name: getattr(fault, name) for name in ("code", "message", "where", "remedy", "details")}
 
 
 def envelope(command: str, outcome: Outcome) -> str:
@@ -69,14 +58,7 @@ def envelope(command: str, outcome: Outcome) -> str:
         "command": command,
         "ok": failure is None,
         "data": outcome.result.data() if outcome.result is not None else None,
-        "error": failure
-        and {
-            "code": failure.code,
-            "message": failure.message,
-            "where": failure.where,
-            "remedy": failure.remedy,
-            "details": failure.details,
-        },
+        "error": failure and told(failure),
     }
     # Masked string by string: over the finished text, a mask could reach from one string into the next.
     return json.dumps(_masked(document, lru_cache(maxsize=4096)(masked)), allow_nan=False)

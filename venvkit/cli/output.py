@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from venvkit.cli.outcome import Failure, Outcome, envelope
+from venvkit.cli.outcome import Outcome, envelope
 from venvkit.cli.page.blocks import Block, Style
 from venvkit.cli.page.plain import plain_text
 from venvkit.cli.page.text import clean
+from venvkit.errors import VenvkitError
 
 
 def write_json(command: str, outcome: Outcome) -> None:
@@ -49,7 +50,7 @@ def _write_page(stream: TextIO, blocks: list[Block]) -> None:
     stream.flush()
 
 
-def _failure_lines(failure: Failure) -> Iterator[tuple[Style, str, str]]:
+def _failure_lines(failure: VenvkitError) -> Iterator[tuple[Style, str, str]]:
     yield "bad", f"error[{failure.code}]: ", failure.message
     if failure.where:
         yield "quiet", "  where: ", failure.where

@@ -12,13 +12,14 @@ from msgspec import Struct
 
 from venvkit.api import ensure_env
 from venvkit.base.mask import mask
-from venvkit.errors import CancelledError
-from venvkit.events import Event, Observer, Warned
+from venvkit.catalogue.find import Asked, choose
+from venvkit.catalogue.values import Model
+from venvkit.errors import CancelledError, SpecError
+from venvkit.events import Event, Observer, Step, Warned
 from venvkit.fleet.expand import Wanted, expand
-from venvkit.fleet.naming import Names
 from venvkit.fleet.opening import look
-from venvkit.fleet.planning import Asking, ask
-from venvkit.fleet.values import Launch, Notify, Step, Trouble
+from venvkit.fleet.planning import Asking, ask, usual_jobs
+from venvkit.fleet.values import Launch, Trouble
 from venvkit.launch.handle import Environment
 from venvkit.settings import Settings
 from venvkit.spec.model import ModelSpec
@@ -96,7 +97,6 @@ def order_all(
     settings: Settings,
     environ: Mapping[str, str],
     observer: Observer,
-    notify: Notify,
     cancel: threading.Event,
 ) -> Order:
     """Return what is to be built for every launch of a catalogue.
@@ -108,39 +108,47 @@ def order_all(
     """
     ground = look(choices, settings, environ=environ, observer=observer, cancel=cancel)
     expansion = expand(ground.sources, ground.engines, wanted=wanted, platform=ground.platform)
-    asked, _ = ask(ground, expansion.launches, notify=notify, cancel=cancel)
+    asked, _ = ask(ground, expansion.launches, cancel=cancel)
     faulty = [Made(one.launch.model.name, one.launch.engine, trouble=one.trouble) for one in asked if one.trouble]
     faulty += [Made(row.model.name, row.engine, trouble=row.answer.trouble) for row in expansion.faulty]
     by_place: dict[tuple[str, str], list[Asking]] = {}
     for one in asked:
         if one.trouble is None:
             by_place.setdefault((one.launch.model.name, (one.launch.engine or "").lower()), []).append(one)
-    names = Names(expansion.offered, choices, ground.engines.elsewhere(ground.platform))
-    chosen = {place: _one_of(rivals, names) for place, rivals in by_place.items()}
-    targets = tuple(_target(one.launch, choices) for one in chosen.values())
-    passed = tuple(line for place, one in chosen.items() for line in _passed(one, by_place[place]))
-    return Order(targets, tuple(faulty), passed, expansion.elsewhere, expansion.faults)
+    elsewhere = ground.engines.elsewhere(ground.platform)
+    targets: list[Target] = []
+    passed: list[str] = []
+    for rivals in by_place.values():
+        meant = _meant(rivals[0].launch, expansion.offered, choices, elsewhere)
+        one = next((rival for rival in rivals if rival.launch.model == meant), rivals[0])
+        launch = one.launch
+        targets.append(Target(launch.model.name, launch.engine, launch.spec, {**choices, "engine": launch.engine}))
+        passed += _passed(one, rivals)
+    return Order(tuple(targets), tuple(faulty), tuple(passed), expansion.elsewhere, expansion.faults)
 
 
-def build_all(order: Order, *, jobs: int, enable: bool | None, notify: Notify, cancel: threading.Event) -> Fleet:
-    """Build every target of an order, `jobs` of them at the same time.
+def build_all(
+    order: Order, *, jobs: int | None, enable: bool | None, observer: Observer, cancel: threading.Event
+) -> Fleet:
+    """Build every target of an order, `jobs` of them at the same time, None for `usual_jobs`.
 
     When `cancel` is set the builds that run are ended, and the fleet has what was finished until then.
 
     Args:
         enable: As for `ensure_env`.
-        notify: Receives the progress, on the thread that calls.
+        observer: Receives the steps, on the thread that calls.
     """
     done: dict[int, Made] = {}
-    notify(Step("build", 0, len(order.targets)))
-    with ThreadPoolExecutor(jobs) as pool:
+    observer(Step("build", 0, len(order.targets)))
+    with ThreadPoolExecutor(jobs or usual_jobs()) as pool:
         work = {pool.submit(_build, target, enable, cancel): number for number, target in enumerate(order.targets)}
         try:
             for future in as_completed(work):
                 made = future.result()
                 if made is not None:
                     done[work[future]] = made
-                    notify(Step("build", len(done), len(order.targets), made.model, trouble=made.environment is None))
+                    failed = made.environment is None
+                    observer(Step("build", len(done), len(order.targets), made.model, trouble=failed))
         except BaseException:
             cancel.set()
             raise
@@ -170,14 +178,14 @@ def _build(target: Target, enable: bool | None, cancel: threading.Event) -> Made
     return Made(target.model, target.engine, environment, trouble, seconds, tuple(dict.fromkeys(warnings)))
 
 
-def _one_of(rivals: Sequence[Asking], names: Names) -> Asking:
-    """Return the launch that a place in the store goes to: what its name and engine alone mean, else the first."""
-    meant = names.meant(rivals[0].launch)
-    return next((one for one in rivals if one.launch.model == meant), rivals[0])
-
-
-def _target(launch: Launch, choices: Choices) -> Target:
-    return Target(launch.model.name, launch.engine, launch.spec, {**choices, "engine": launch.engine})
+def _meant(launch: Launch, offered: Sequence[Model], choices: Choices, elsewhere: frozenset[str]) -> Model | None:
+    """Return the model that the name and engine of a launch alone mean to `ensure_env`; None when several."""
+    named = [model for model in offered if model.name == launch.model.name]
+    asked = Asked(launch.model.name, engine=launch.engine, format=choices.get("model_format"), elsewhere=elsewhere)
+    try:
+        return choose(asked, [model for model in named if model.place == named[0].place])
+    except SpecError:
+        return None
 
 
 def _passed(one: Asking, rivals: Sequence[Asking]) -> Iterator[str]:

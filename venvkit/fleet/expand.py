@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
@@ -19,6 +20,9 @@ from venvkit.spec.language.urls import quoted
 from venvkit.spec.model import ModelSpec
 from venvkit.spec.request import spec_engines
 
+if TYPE_CHECKING:
+    from venvkit.launch.asked import Choices
+
 
 class Wanted(Struct, frozen=True):
     """Which launches are wanted; None for all.
@@ -32,6 +36,23 @@ class Wanted(Struct, frozen=True):
     type: str | None = None
     engine: str | None = None
     model_format: str | None = None
+
+    @classmethod
+    def of(cls, choices: Choices) -> tuple[Wanted, Choices]:
+        """Return which launches a caller wants, and what else was chosen for all of them.
+
+        Raises:
+            UsageError: A variant is chosen (`options-unused`).
+        """
+        if "variant" in choices:
+            raise UsageError(
+                "a variant is one spec among those of one name, and all are asked for",
+                code="options-unused",
+                where="--variant",
+                remedy="leave it away, or name the model",
+            )
+        rest = cast("Choices", {name: value for name, value in choices.items() if name not in ("engine", "model_type")})
+        return cls(choices.get("model_type"), choices.get("engine"), choices.get("model_format")), rest
 
 
 class Expansion(Struct, frozen=True):
@@ -62,12 +83,16 @@ def expand(sources: Sequence[Source], engines: EngineTable, *, wanted: Wanted, p
         VenvkitError: A source as a whole cannot be read.
     """
     listing = all_models(sources)
-    models = [model for model in listing.models if model.place.kind != "own" and _is_of(model, wanted.type)]
+    # A spec that says no type may be of any when it is named; a list of one type is of those that say it.
+    types = None if wanted.type is None else (wanted.type.lower(),)
+    offered = (model for model in listing.models if model.place.kind != "own")
+    models = [model for model in offered if types is None or model.type.lower() in types]
     loaded: list[Launch] = []
     faulty: list[Row] = []
     for model in models:
         try:
-            loaded += _launches(model, _load(model, sources), engines)
+            spec = _load(model, sources)
+            loaded += [Launch(model, spec, engine) for engine in spec_engines(spec, engines) or (None,)]
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - one odd spec may not end the run for all others
@@ -89,19 +114,10 @@ def expand(sources: Sequence[Source], engines: EngineTable, *, wanted: Wanted, p
     )
 
 
-def _is_of(model: Model, type: str | None) -> bool:
-    """A spec that says no type may be of any when it is named; a list of one type is of those that say it."""
-    return type is None or model.type.lower() == type.lower()
-
-
 def _load(model: Model, sources: Sequence[Source]) -> ModelSpec:
     """Load a model from what listed it: a server's from the server, all others from the folders."""
     served = model.place.kind == "server"
     return next(source for source in sources if isinstance(source, Folders) is not served).load(model)
-
-
-def _launches(model: Model, spec: ModelSpec, engines: EngineTable) -> list[Launch]:
-    return [Launch(model, spec, engine) for engine in spec_engines(spec, engines) or (None,)]
 
 
 def _comes_in(spec: ModelSpec, model_format: str | None) -> bool:

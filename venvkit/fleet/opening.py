@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
 
 # Asks for nothing: reading it reads all that launches have in common, and tells the faults of that before any launch.
-_NOTHING = ModelSpec("fleet", ())
+_NOTHING = ModelSpec("all models", ())
 
 
 class Ground(Struct, frozen=True):

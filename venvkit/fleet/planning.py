@@ -15,12 +15,12 @@ from msgspec.structs import replace
 
 from venvkit.base.mask import mask
 from venvkit.errors import CancelledError
-from venvkit.events import Event, Observer, Warned
+from venvkit.events import Event, Observer, Step, Warned
 from venvkit.fleet.away import INDEX_AWAY, Away, blamed, without
 from venvkit.fleet.cache import Answers
 from venvkit.fleet.expand import Expansion, Wanted, expand
 from venvkit.fleet.opening import Ground, likeness, look, open_launch, request_key
-from venvkit.fleet.values import Answer, Launch, Notify, Outline, Row, Step, Trouble
+from venvkit.fleet.values import Answer, Launch, Outline, Row, Trouble
 from venvkit.launch.host import Services
 from venvkit.launch.planning import plan_reading
 from venvkit.launch.reading import Reading
@@ -50,18 +50,6 @@ class Survey(Struct, frozen=True):
     unfinished: int = 0
 
 
-class Pace(Struct, frozen=True):
-    """How a fleet is planned.
-
-    Args:
-        jobs: How many requests are planned at the same time.
-        refresh: Pass over answers of earlier runs.
-    """
-
-    jobs: int
-    refresh: bool = False
-
-
 class Asking(Struct, frozen=True):
     """A launch with the key of its request, or with the reason why there is none."""
 
@@ -81,9 +69,9 @@ def plan_fleet(
     *,
     settings: Settings,
     environ: Mapping[str, str],
-    pace: Pace,
+    jobs: int | None,
+    refresh: bool,
     observer: Observer,
-    notify: Notify,
     cancel: threading.Event,
 ) -> Survey:
     """Plan every launch of a catalogue. What one launch cannot have is an answer too, and stops no other.
@@ -92,39 +80,37 @@ def plan_fleet(
 
     Args:
         choices: As for `plan_env`, for all launches, without an engine.
-        observer: Receives the events of looking at the host and the catalogue, not those of single plans.
-        notify: Receives the progress, on the thread that calls.
+        jobs: How many requests are planned at the same time; None for `usual_jobs`.
+        refresh: Pass over answers of earlier runs.
+        observer: Receives the events of looking at the host and the catalogue and, on the thread that calls, the
+            steps; not the events of single plans.
 
     Raises:
         VenvkitError: What all launches need is missing or faulty: host, tool, settings, engine data, a whole source.
     """
     ground = look(choices, settings, environ=environ, observer=observer, cancel=cancel)
     expansion = expand(ground.sources, ground.engines, wanted=wanted, platform=ground.platform)
-    asked, readings = ask(ground, expansion.launches, notify=notify, cancel=cancel)
+    asked, readings = ask(ground, expansion.launches, cancel=cancel)
     answers = Answers(ground.services.cache / "fleet")
     now = time.time()
     answers.prune(now)
-    old = {} if pace.refresh else {key: kept for key in readings if (kept := answers.get(key, now)) is not None}
-    new = _plan(
-        {key: reading for key, reading in readings.items() if key not in old},
-        ground.services,
-        answers,
-        count=pace.jobs,
-        notify=notify,
-        cancel=cancel,
-    )
-    rows = tuple(
-        Row(one.launch.model, one.launch.engine, one.request, answer, cached=one.request in old)
-        for one in asked
-        if (answer := _answer(one, old, new)) is not None
-    )
-    unfinished = len(readings.keys() - old.keys() - new.keys())
+    old = {} if refresh else {key: kept for key in readings if (kept := answers.get(key, now)) is not None}
+    left = {key: reading for key, reading in readings.items() if key not in old}
+    new = _plan(left, ground.services, answers, count=jobs or usual_jobs(), cancel=cancel)
+    known = {**old, **new}
+    rows = []
+    for one in asked:
+        answer = Answer(now, trouble=one.trouble) if one.trouble is not None else known.get(one.request)
+        if answer is not None:
+            rows.append(Row(one.launch.model, one.launch.engine, one.request, answer, cached=one.request in old))
     host, child = ground.reading.host, ground.reading.child
-    return Survey(host.interpreter.python, child.interpreter.version, expansion, rows, unfinished)
+    return Survey(
+        host.interpreter.python, child.interpreter.version, expansion, tuple(rows), len(readings) - len(known)
+    )
 
 
 def ask(
-    ground: Ground, launches: Sequence[Launch], *, notify: Notify, cancel: threading.Event
+    ground: Ground, launches: Sequence[Launch], *, cancel: threading.Event
 ) -> tuple[list[Asking], dict[str, Reading]]:
     """Make the request of each launch; return them, and a reading for each distinct request."""
     asked: list[Asking] = []
@@ -133,7 +119,7 @@ def ask(
     for number, launch in enumerate(launches):
         if cancel.is_set():
             raise CancelledError("interrupted")
-        notify(Step("read", number, len(launches), launch.model.name))
+        ground.services.observer(Step("read", number, len(launches), launch.model.name))
         try:
             like = likeness(ground, launch)
             if like not in alike:
@@ -154,13 +140,12 @@ def _plan(
     answers: Answers,
     *,
     count: int,
-    notify: Notify,
     cancel: threading.Event,
 ) -> dict[str, Answer]:
     """Plan each reading, and return the answers of those that were finished."""
     done: dict[str, Answer] = {}
     away = Away()
-    notify(Step("plan", 0, len(readings)))
+    services.observer(Step("plan", 0, len(readings)))
     with ThreadPoolExecutor(count) as pool:
         work = {pool.submit(_plan_one, key, reading, services, answers, away): key for key, reading in readings.items()}
         try:
@@ -169,7 +154,8 @@ def _plan(
                 if answer is None:
                     continue
                 done[key] = answer
-                notify(Step("plan", len(done), len(readings), readings[key].spec.name, trouble=answer.plan is None))
+                name, failed = readings[key].spec.name, answer.plan is None
+                services.observer(Step("plan", len(done), len(readings), name, trouble=failed))
         except BaseException:
             # Nobody waits for them any more: their processes end, and what has not begun never does.
             cancel.set()
@@ -202,9 +188,3 @@ def _plan_one(key: str, reading: Reading, services: Services, answers: Answers, 
     with contextlib.suppress(Exception):  # an answer that cannot be kept is still one
         answers.put(key, answer)
     return answer
-
-
-def _answer(one: Asking, *known: Mapping[str, Answer]) -> Answer | None:
-    if one.trouble is not None:
-        return Answer(time.time(), trouble=one.trouble)
-    return next((answers[one.request] for answers in known if one.request in answers), None)

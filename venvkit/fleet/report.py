@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 
 from msgspec import Struct
@@ -37,22 +38,22 @@ class Group(Struct, frozen=True):
     @property
     def models(self) -> tuple[str, ...]:
         """Their models, each once; what is not the first of several specs of one name says so."""
-        return _unique(_label(row) for row in self.rows)
+        return tuple(dict.fromkeys(map(_label, self.rows)))
 
     @property
     def types(self) -> tuple[str, ...]:
         """The types of their models, each once, as far as they say one."""
-        return _unique(row.model.type for row in self.rows if row.model.type)
+        return tuple(dict.fromkeys(row.model.type for row in self.rows if row.model.type))
 
     @property
     def engines(self) -> tuple[str, ...]:
         """Their engines, each once; `-` where one has none."""
-        return _unique(row.engine or "-" for row in self.rows)
+        return tuple(dict.fromkeys(row.engine or "-" for row in self.rows))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings of all of them, each once."""
-        return _unique(warning for row in self.rows for warning in row.answer.warnings)
+        return tuple(dict.fromkeys(warning for row in self.rows for warning in row.answer.warnings))
 
 
 class Totals(Struct, frozen=True):
@@ -155,11 +156,4 @@ def _grouped(rows: Iterable[Row], key: Callable[[Row], Hashable]) -> tuple[Group
 
 
 def _counted(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
+    return tuple(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.fleet.values import Outline, Row, Stored
 from venvkit.formats.receipt import Receipt
-from venvkit.plan.explain import Change
+from venvkit.plan.explain import diff
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry, entries
 
 # A model and its engine, as in the path of its shell.
 _Place = tuple[str, str]
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
 
 
 def compare(rows: Sequence[Row], layout: Layout, *, host: str, python: str) -> tuple[Row, ...]:
@@ -82,8 +72,9 @@ class _Store(Struct, frozen=True):
         if entry is None:
             other = next((one for one in self.places.values() if one.state == "ready" and one.key == plan.key), None)
             return Stored("shared", _id(other)) if other is not None else Stored("new")
-        changes = _changes(entry.receipt, plan)
-        return Stored("rebuild", _id(entry), changes, entry.problem or ("" if changes else self._why(entry.receipt)))
+        receipt = entry.receipt
+        changes = diff(receipt.plan, plan) if receipt is not None else ()
+        return Stored("rebuild", _id(entry), changes, entry.problem or ("" if changes else self._why(receipt)))
 
     def _why(self, receipt: Receipt | None) -> str:
         """Say why an environment of the same distributions is another one."""
@@ -94,22 +85,3 @@ class _Store(Struct, frozen=True):
 
 def _id(entry: Entry) -> str:
     return entry.environment.name if entry.environment is not None else ""
-
-
-def _changes(receipt: Receipt | None, plan: Outline) -> tuple[Change, ...]:
-    if receipt is None:
-        return ()
-    before = _contents(receipt.plan.install, receipt.plan.inherit)
-    after = _contents(plan.install, plan.inherit)
-    nothing = (None, "")
-    return tuple(
-        Change(name, old[0], new[0], old[1], new[1])
-        for name in sorted(before.keys() | after.keys())
-        if (old := before.get(name, nothing)) != (new := after.get(name, nothing))
-    )
-
-
-def _contents(install: Iterable[_Named], inherit: Iterable[_Named]) -> dict[NormalizedName, tuple[str, str]]:
-    found = {canonicalize_name(item.name): (item.version, "inherited") for item in inherit}
-    found.update({canonicalize_name(item.name): (item.version, "installed") for item in install})
-    return found

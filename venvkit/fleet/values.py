@@ -1,15 +1,14 @@
-"""The words of the fleet: a launch, the answer to it, what it would do to the store, and a step of a run."""
+"""The values of the fleet: a launch, the answer to it, and what it would do to the store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from msgspec import Struct
 
 from venvkit.base.mask import mask
 from venvkit.catalogue.values import Model
-from venvkit.errors import NoSolutionError, PolicyError, SourceError, UsageError, VenvkitError
+from venvkit.errors import NoSolutionError, PolicyError, SourceError, UsageError, VenvkitError, raised_at
 from venvkit.plan.explain import Change
 from venvkit.plan.values import Plan
 from venvkit.spec.model import ModelSpec
@@ -54,13 +53,11 @@ class Outline(Struct, frozen=True):
     @classmethod
     def of(cls, plan: Plan, key: str) -> Outline:
         """Return the outline of a plan."""
+        described = ((item, item.description) for item in plan.install)
         return cls(
             key,
-            tuple(
-                Item(str(item.name), item.version, item.description.size, item.description.builds)
-                for item in plan.install
-            ),
-            tuple(Kept(str(item.name), item.version) for item in plan.inherit),
+            tuple(Item(item.name, item.version, found.size, found.builds) for item, found in described),
+            tuple(Kept(item.name, item.version) for item in plan.inherit),
             tuple(mask(str(item)) for item in plan.broken),
         )
 
@@ -91,19 +88,12 @@ class Trouble(Struct, frozen=True):
         """Return what an error says, secrets masked; one that is no error of ours is told with its place."""
         if not isinstance(error, VenvkitError):
             text = mask(f"{type(error).__name__}: {error}")
-            return cls("failed", "unexpected", text, _place(error), "please report it", (), 1)
+            return cls("failed", "unexpected", text, raised_at(error), "please report it", (), 1)
         status: Status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), "failed")
         if status == "source-unreachable" and error.code != status:
             status = "source-refused"
-        return cls(
-            status,
-            error.code,
-            mask(error.message),
-            mask(error.where),
-            mask(error.remedy),
-            tuple(map(mask, error.details)),
-            error.exit_code,
-        )
+        message, where, remedy, *details = map(mask, (error.message, error.where, error.remedy, *error.details))
+        return cls(status, error.code, message, where, remedy, tuple(details), error.exit_code)
 
 
 _STATUS: dict[type[VenvkitError], Status] = {
@@ -170,23 +160,3 @@ class Row(Struct, frozen=True):
     answer: Answer
     cached: bool = False
     stored: Stored | None = None
-
-
-class Step(Struct, frozen=True):
-    """Progress of a run: `done` of `total` are ready, the last of them `label`."""
-
-    stage: Literal["read", "plan", "build"]
-    done: int
-    total: int
-    label: str = ""
-    trouble: bool = False
-
-
-Notify: TypeAlias = Callable[[Step], None]
-
-
-def _place(error: BaseException) -> str:
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last is not None else ""

@@ -21,7 +21,8 @@ def read_entry(path: str) -> dict[str, Any] | None:
 
     Returns:
         `facts` (what a handle is made of: see `store.change.index.facts_of`), `deep` (digest of what the plan follows
-        from), `call` (what repeats the call, or None), `size` (bytes) and `watches` (see `base.watch`).
+        from), `call` (what repeats the call, or None), `planned` (when it was planned, in nanoseconds since the epoch;
+        version 0.1 wrote none), `size` (bytes) and `watches` (see `base.watch`).
     """
     try:
         entry = parse_json(read_regular(path))
@@ -50,6 +51,8 @@ def _is_whole(entry: dict[str, Any]) -> bool:
         and isinstance(facts.get("engine"), (str, type(None)))
         and isinstance(entry.get("deep"), str)
         and isinstance(entry.get("size"), int)
+        and isinstance(entry.get("planned", 0), int)
+        and isinstance(facts.get("rolled_back", ""), str)
         and isinstance(watches, list)
         and all(isinstance(watch, list) and len(watch) > 1 for watch in watches)
         and (call is None or _is_call(call))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from venvkit.base import cachefile
 from venvkit.base.digest import canonical_json
@@ -27,16 +28,26 @@ class Generation(Struct, frozen=True):
         return self.environment.name
 
 
+class Rollback(Struct, frozen=True):
+    """A rollback: what was answered by `former` before `at` (nanoseconds since the epoch) is answered by `now`."""
+
+    former: Path
+    now: Path
+    at: int
+
+
 class Mark(Struct, frozen=True):
     """What a shell remembers.
 
     Args:
         environment: The one in force.
         generations: All that are kept, the newest first; the one in force is among them.
+        rollbacks: One for each environment that a rollback led away from.
     """
 
     environment: Path
     generations: tuple[Generation, ...]
+    rollbacks: tuple[Rollback, ...] = ()
 
     @property
     def environments(self) -> frozenset[Path]:
@@ -49,15 +60,31 @@ class Mark(Struct, frozen=True):
         A number of the same content key replaces its predecessors: those were spoilt, and the same otherwise.
         """
         if any(item.environment == environment for item in self.generations):
-            return Mark(environment, self.generations)
+            return replace(self, environment=environment)
         key = environment.name.rpartition("-")[0]
         others = tuple(item for item in self.generations if item.id.rpartition("-")[0] != key)
-        return Mark(environment, (Generation(environment, now), *others)).keeping(KEPT)
+        return Mark(environment, (Generation(environment, now), *others), self.rollbacks).keeping(KEPT)
+
+    def rolled_back(self, environment: Path, at: int) -> Mark:
+        """Return the mark after a rollback to one of its generations."""
+        former = {item.former for item in self.rollbacks} | {self.environment}
+        rollbacks = tuple(Rollback(path, environment, at) for path in sorted(former - {environment}))
+        return replace(self, environment=environment, rollbacks=rollbacks)
+
+    def led_to(self, environment: Path, planned: int) -> Path | None:
+        """Return where a rollback leads the requests that `environment` answered since `planned`; None: nowhere."""
+        return next((item.now for item in self.rollbacks if item.former == environment and planned < item.at), None)
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """A rollback put the environment in force, and a newer one is kept."""
+        newest = self.generations[0].environment if self.generations else self.environment
+        return self.environment != newest and any(item.now == self.environment for item in self.rollbacks)
 
     def without(self, environment: Path) -> Mark:
         """Return the mark without a generation that is not the one in force."""
         kept = (item for item in self.generations if item.environment != environment or environment == self.environment)
-        return Mark(self.environment, tuple(kept))
+        return replace(self, generations=tuple(kept))
 
     def keeping(self, count: int) -> Mark:
         """Return the mark with the newest `count` generations, and the one in force in any case."""
@@ -65,7 +92,7 @@ class Mark(Struct, frozen=True):
         kept = self.generations[:count]
         if all(item.environment != self.environment for item in kept):
             kept = (*kept[: count - 1], *(item for item in self.generations if item.environment == self.environment))
-        return Mark(self.environment, kept)
+        return replace(self, generations=kept)
 
 
 def new_mark(environment: Path, now: str) -> Mark:
@@ -78,12 +105,19 @@ class _StoredGeneration(Struct, frozen=True):
     since: str
 
 
+class _StoredRollback(Struct, frozen=True):
+    former: str
+    now: str
+    at: int
+
+
 class _Stored(Struct, frozen=True):
-    """The form of a stored mark."""
+    """The form of a stored mark; version 0.1 wrote no rollbacks."""
 
     schema: int
     environment: str
     generations: tuple[_StoredGeneration, ...]
+    rollbacks: tuple[_StoredRollback, ...] = ()
 
 
 def read_mark(shell: Path) -> Mark | None:
@@ -92,12 +126,12 @@ def read_mark(shell: Path) -> Mark | None:
     if stored is None or stored.schema != SCHEMA:
         return None
     generations = tuple(Generation(Path(item.environment), item.since) for item in stored.generations)
-    mark = Mark(Path(stored.environment), generations)
+    rollbacks = tuple(Rollback(Path(item.former), Path(item.now), item.at) for item in stored.rollbacks)
+    mark = Mark(Path(stored.environment), generations, rollbacks)
     return mark if all(item.is_absolute() for item in mark.environments) else None
 
 
 def write_mark(shell: Path, mark: Mark, *, sync: Sync = "content") -> None:
     """Write a shell's mark, atomically."""
-    generations = [{"environment": str(item.environment), "since": item.since} for item in mark.generations]
-    content = {"schema": SCHEMA, "environment": str(mark.environment), "generations": generations}
+    content = {"schema": SCHEMA, **to_builtins(mark, enc_hook=str)}
     write_atomically(shell / MARK, canonical_json(content), what="mark", sync=sync)

@@ -12,7 +12,7 @@ from venvkit.base.files import write_atomically
 from venvkit.base.mask import mask
 from venvkit.base.reading import read_regular
 from venvkit.errors import MachineError
-from venvkit.plan.values import Plan
+from venvkit.plan.values import Hidden, Plan
 
 RECEIPT = "venvkit.json"
 SCHEMA = 1
@@ -49,14 +49,6 @@ class Conflict(Struct, frozen=True):
         return f"{self.first} and {self.second} {what} {self.path}: {self.remedy}"
 
 
-class Hidden(Struct, frozen=True):
-    """A host distribution that the child does not see, and why."""
-
-    name: str
-    version: str
-    reason: str
-
-
 class Receipt(Struct, frozen=True):
     """What was built, from what and why.
 
@@ -75,7 +67,7 @@ class Receipt(Struct, frozen=True):
         libraries: Folders of shared libraries its processes need on the loader's path.
         size: Bytes of its files when it was sealed.
         conflicts: Distributions of the view that own the same import path.
-        hidden: Host distributions that the child does not see, because they do not fit it and nobody needs them.
+        hidden: Host distributions that the child does not see: those of the plan, and what the proofs found unfit.
     """
 
     schema: int

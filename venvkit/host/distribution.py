@@ -59,6 +59,11 @@ class Distribution(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     requires_python: str | None = None
 
+    @property
+    def compiled(self) -> bool:
+        """Whether its wheel is for one platform."""
+        return any(not tag.endswith("-none-any") for tag in self.tags)
+
 
 class Unreadable(Struct, frozen=True):
     """Something in a site directory that could not be taken into account: where, and why."""

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
         excludes: Sequence[str] | str
         no_inherit: Sequence[str] | str
         protect: Sequence[str] | str
-        orphans: Literal["hold-repair", "hold", "report"] | None
+        orphans: Literal["hold-repair-hide", "hold-repair", "hold-hide", "hold", "report"] | None
+        runtime: Sequence[str] | str
         exclude_newer: str | None
         backend: Literal["uv", "pip"] | None
         only_binary: Sequence[str] | str

@@ -6,6 +6,7 @@ Imported while the resolver is at work: none of it is needed before.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from venvkit.formats.mark import read_mark, write_mark
 from venvkit.formats.receipt import Receipt, read_receipt
 from venvkit.launch.handle import Environment
 from venvkit.launch.host import Services
-from venvkit.launch.planning import Planned
+from venvkit.launch.planning import Planned, pose
 from venvkit.launch.reading import Reading, local_watches
 from venvkit.launch.record import recorded_call
+from venvkit.proof.answer import answers
 from venvkit.proof.integrity import fault, intact
 from venvkit.store.change.environment import collect_environment
-from venvkit.store.change.index import forget, write_entry
+from venvkit.store.change.index import facts_of, forget, write_entry
 from venvkit.store.env.assembly import Assembly, UvAssembly
 from venvkit.store.env.bare import BareVenvs
 from venvkit.store.env.build import Builder
@@ -39,9 +41,12 @@ from venvkit.tools.uv.client import Uv
 
 
 def look_again(
-    layout: Layout, key: str, reading: Reading, observer: Observer, *, recorded: str
+    layout: Layout, key: str, reading: Reading, services: Services, *, recorded: str
 ) -> tuple[Environment | None, Mapping[str, Any] | None]:
     """Use the recorded answer when what it follows from is the same, though files were touched meanwhile.
+
+    After a rollback of the shell the answer is the environment that was put in force again, if it satisfies the
+    request, and else the recorded one.
 
     Args:
         recorded: The key that it is recorded by, which may be that of the same request in another form.
@@ -51,20 +56,41 @@ def look_again(
         read under the shell's lock: a rollback may change it.
     """
     shell = layout.shell(reading.spec.name, reading.request.engine, reading.child.interpreter.version)
-    with hold_shell(layout, shell, observer):
+    with hold_shell(layout, shell, services.observer):
         entry = read_entry(str(layout.request(recorded)))
         if entry is None or entry["deep"] != reading.deep or entry["facts"]["shell"] != str(shell):
             return None, entry
-        environment = Path(entry["facts"]["path"])
-        if not exists(environment):
-            return None, entry
-        with Lease(layout.lease(environment.name)):
+        own = Path(entry["facts"]["path"])
+        mark = read_mark(shell)
+        planned = entry.get("planned", 0)
+        led = mark.led_to(own, planned) if mark is not None else None
+        for environment in filter(None, (led, own)):
+            if not exists(environment):
+                continue
+            lease = Lease(layout.lease(environment.name))
             receipt = intact(environment)
             if receipt is None or not _same_files(receipt):
-                return None, entry
+                continue
+            if environment == led and not _satisfies(receipt, reading, services):
+                continue
             if not is_pointed(shell, receipt):
                 point_shell(layout, shell, receipt)
-            return Environment(_record(layout, key, reading, receipt, shell)), entry
+            former = own.name if environment == led else entry["facts"].get("rolled_back", "")
+            facts = _record(layout, key, reading, receipt, shell, planned=planned, rolled_back=_earlier(shell, former))
+            return Environment(facts, lease), entry
+        return None, entry
+
+
+def _satisfies(receipt: Receipt, reading: Reading, services: Services) -> bool:
+    """Tell whether an environment that another request may have been built for answers this one."""
+    host = reading.host.interpreter.python if reading.seen.sees_host else ""
+    return receipt.host_python == host and answers(receipt, pose(reading, services))
+
+
+def _earlier(shell: Path, former: str) -> str:
+    """Return `former` while the shell is rolled back: a rollback may also lead to the newest environment."""
+    mark = read_mark(shell)
+    return former if mark is not None and mark.is_rolled_back else ""
 
 
 def _same_files(receipt: Receipt) -> bool:
@@ -98,13 +124,14 @@ def carry_out(
                 try:
                     point_shell(layout, shell, receipt)
                     crash.at("pointed")
-                    facts = _record(layout, key, reading, receipt, shell)
+                    facts = _record(layout, key, reading, receipt, shell, planned=time.time_ns())
                     crash.at("recorded")
                 except OSError:
                     _point_back(layout, shell, former, unwanted=Path(receipt.path))
                     raise
+            lease = Lease(layout.lease(receipt.id))
         undo.pop_all()
-        return Environment(facts, built=obtained.built)
+        return Environment(facts, lease, built=obtained.built)
 
 
 def _builder(layout: Layout, reading: Reading, services: Services, near: Callable[[], tuple[Uv, Path]]) -> Builder:
@@ -148,18 +175,24 @@ def _discard(layout: Layout, environment: Path) -> None:
         collect_environment(layout, environment, lambda: environment in wanted_environments(layout))
 
 
-def _record(layout: Layout, key: str, reading: Reading, receipt: Receipt, shell: Path) -> Mapping[str, Any]:
-    return write_entry(
+def _record(
+    layout: Layout, key: str, reading: Reading, receipt: Receipt, shell: Path, *, planned: int, rolled_back: str = ""
+) -> Mapping[str, Any]:
+    facts = facts_of(
+        layout, receipt, shell, model=reading.spec.name, engine=reading.request.engine, rolled_back=rolled_back
+    )
+    write_entry(
         layout,
         key,
         receipt,
         shell,
+        facts=facts,
         deep=reading.deep,
         watches=(*reading.watches, *_further(reading, receipt)),
-        model=reading.spec.name,
-        engine=reading.request.engine,
         call=recorded_call(reading.call),
+        planned=planned,
     )
+    return facts
 
 
 def _further(reading: Reading, receipt: Receipt) -> list[Watch]:

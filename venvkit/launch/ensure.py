@@ -22,7 +22,7 @@ from venvkit.events import Observer, PhaseStarted, Warned, guarded
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.handle import Environment
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import hold
 
@@ -60,7 +60,7 @@ def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Ev
         host = look_at_host(call, services)
         named = find_named(call, host, services)
         reading = read_request(call, see(call, host, services), named, services)
-        found, former = _look_again(layout, key, reading, notify)
+        found, former = _look_again(layout, key, reading, services)
         if found is not None:
             return found
         near = _near_uv(layout, services)
@@ -125,11 +125,11 @@ def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | Non
     except OSError:
         return None
     entry = read_entry(str(path)) if fresh else None
-    return Environment(entry["facts"]) if entry is not None and still_true(entry) else None
+    return answered_by(entry) if entry is not None else None
 
 
 def _look_again(
-    layout: Layout, key: str, reading: Reading, observer: Observer
+    layout: Layout, key: str, reading: Reading, services: Services
 ) -> tuple[Environment | None, Mapping[str, Any] | None]:
     """Return what the index has for a call, see `look_again`: by its own key, or by that of the spec that was found."""
     call = reading.call
@@ -143,7 +143,7 @@ def _look_again(
         return None, None
     from venvkit.launch.building import look_again
 
-    return look_again(layout, key, reading, observer, recorded=by_value)
+    return look_again(layout, key, reading, services, recorded=by_value)
 
 
 def _near_uv(layout: Layout, services: Services) -> Callable[[], tuple[Uv, Path]]:

@@ -26,11 +26,13 @@ class Verdict(Struct, frozen=True):
     python: str
     ok: bool
     findings: tuple[Finding, ...]
+    rolled_back: bool = False
 
     @property
     def label(self) -> str:
         """The environment in words."""
-        return f"{self.model} ({self.engine}, Python {self.python})"
+        rolled_back = ", rolled back" if self.rolled_back else ""
+        return f"{self.model} ({self.engine}, Python {self.python}{rolled_back})"
 
 
 class Examiner:
@@ -65,7 +67,7 @@ class Examiner:
         if self._cancel.is_set():
             raise CancelledError("cancelled between two checks")
         findings = self._findings(entry)
-        return Verdict(entry.model, entry.engine, entry.python, not findings, findings)
+        return Verdict(entry.model, entry.engine, entry.python, not findings, findings, entry.rolled_back)
 
     def _rebuilt(self, entry: Entry, verdict: Verdict, observer: Observer) -> Verdict:
         from venvkit.launch.repair import repair

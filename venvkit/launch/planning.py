@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from venvkit.base import cachefile
@@ -22,6 +22,7 @@ from venvkit.launch.host import Services
 from venvkit.launch.plans import Plans, source_texts
 from venvkit.launch.reading import Reading
 from venvkit.plan.bounds import Bound
+from venvkit.plan.families import Families
 from venvkit.plan.members import host_view
 from venvkit.plan.orphans import requirements_of
 from venvkit.plan.planner import make_plan
@@ -29,6 +30,7 @@ from venvkit.plan.problem import Problem, Root
 from venvkit.plan.resolver import Unsolvable
 from venvkit.plan.values import Installed, Plan
 from venvkit.plan.view import HostView
+from venvkit.proof.fit import host_fit
 from venvkit.settings import key_environ
 from venvkit.spec.language.requires import parse_requires
 from venvkit.spec.request import Sources
@@ -162,7 +164,8 @@ def pose(reading: Reading, services: Services) -> Problem:
         _refuse_unprotected(protect, roots)
     environment = dict(reading.child.interpreter.environment)
     host = host_view(reading.child)
-    _recall_bounds(reading, services, host, environment)
+    families, unfit = _host_facts(reading, services)
+    _recall_bounds(reading, services, host, environment, families)
     return Problem(
         roots=roots,
         host=host,
@@ -170,11 +173,14 @@ def pose(reading: Reading, services: Services) -> Problem:
         inherit=bool(call.choice("skip_installed", settings.skip_installed)),
         orphans=call.choice("orphans", settings.orphans),
         protect=protect,
+        runtime=frozenset(canonicalize_name(name) for name in call.choices["runtime"] or settings.runtime),
+        budget=settings.repair_budget,
         constraints=levers.constraints,
         overrides=levers.overrides,
         excludes=levers.excludes,
         no_inherit=frozenset(canonicalize_name(name) for name in levers.no_inherit),
-        families=reading.families,
+        families=families,
+        unfit=unfit,
         upgrade=bool(call.choices["upgrade"]),
     )
 
@@ -194,12 +200,27 @@ def _with_digest(item: Installed) -> Installed:
     return replace(item, description=replace(item.description, sha256=content_digest(path)))
 
 
-def _recall_bounds(reading: Reading, services: Services, host: HostView, environment: Mapping[str, str]) -> None:
+def _host_facts(reading: Reading, services: Services) -> tuple[Families, dict[NormalizedName, str]]:
+    """Return the rules on binary interfaces with what the host's own objects tell, and what does not fit the host."""
+    if not reading.child.distributions:
+        return reading.families, {}
+    found, fresh = host_fit(reading.host, services.runner, services.cache / "hosts", reading.call.environ)
+    unfit = {canonicalize_name(item.name): str(item) for item in found.unfit}
+    if fresh:
+        for told in unfit.values():
+            services.observer(Warned("host-unfit", f"on the host itself {told}"))
+    linked = tuple((canonicalize_name(owner), canonicalize_name(other)) for owner, other in found.ties)
+    return replace(reading.families, linked=tuple(pair for pair in linked if pair[0] not in unfit)), unfit
+
+
+def _recall_bounds(
+    reading: Reading, services: Services, host: HostView, environment: Mapping[str, str], families: Families
+) -> None:
     """Keep what the host asks of itself beside its snapshot: to find it in a thousand distributions takes 100 ms."""
     if not host:
         return
-    required = requirements_of(host, environment, reading.families)
-    key = value_digest([__version__, reading.host.fingerprint, environment, reading.families])
+    required = requirements_of(host, environment, families)
+    key = value_digest([__version__, reading.host.fingerprint, environment, families])
     place = services.cache / "hosts" / f"{key[:32]}.bounds.json"
     known = cachefile.load(place, tuple[Bound, ...]) if not required.is_read else ()
     if known:
@@ -229,6 +250,8 @@ def _warn(observer: Observer, plan: Plan) -> None:
         if repair.version and Version(repair.version) < Version(repair.host_version):
             message = f"{repair.name} goes back from {repair.host_version} to {repair.version} for this model"
             observer(Warned("repaired-backwards", f"{message}; protect it to refuse that"))
+    for hidden in plan.hidden:
+        observer(Warned("hidden", f"the environment does not see {hidden.name}=={hidden.version}: {hidden.reason}"))
     for absent in plan.absent:
         observer(Warned("absent", f"{absent.requirement} is optional and has no solution: {absent.reason}"))
     for broken in plan.broken:

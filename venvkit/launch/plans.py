@@ -26,7 +26,7 @@ from venvkit.spec.request import Request
 KEEP_S = 600.0
 # What was changed this recently may be changed again without its time telling.
 _TICK_S = 0.05
-_SCHEMA = 3
+_SCHEMA = 4
 _LOCAL = re.compile(r"file:(?://)?(?:localhost)?(/[^\s\"',#]*)|(?:^|(?<=[\s\"'=,]))(/[^\s\"',]*)")
 _CHECKOUT = re.compile(r"\b(?:git|hg|bzr|svn)\+")
 _PLACES = frozenset({"index", "extra-index", "find-links"})

@@ -99,13 +99,16 @@ class Reading(Struct, frozen=True):
     @property
     def deep(self) -> str:
         """Digest of what the plan follows from, and of the names it is for; equal when files were only touched."""
-        return digest([self.request.model, self.request.engine, self.alike])
+        return digest([self.request.model, self.request.engine, self._followed(upgrade=False)])
 
     @property
     def alike(self) -> str:
         """Digest of what the plan follows from: models with equal ones share a plan."""
+        return self._followed(upgrade=self.call.choices["upgrade"])
+
+    def _followed(self, *, upgrade: bool) -> str:
         call, interpreter = self.call, self.child.interpreter
-        own = ("orphans", "offline", "skip_installed", "upgrade")
+        own = ("orphans", "runtime", "offline", "skip_installed")
         return value_digest(
             [
                 __version__,
@@ -115,7 +118,7 @@ class Reading(Struct, frozen=True):
                 self.seen.sees_host,
                 self.families,
                 self.tool,
-                [call.choices[name] for name in own],
+                [*(call.choices[name] for name in own), upgrade],
                 key_settings(call.settings)[1:],
                 sorted(key_environ(call.environ).items()),
                 self.texts,

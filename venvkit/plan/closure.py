@@ -13,19 +13,32 @@ from venvkit.plan.view import Rules, View
 from venvkit.spec.language.requires import Requires as Parsed
 from venvkit.spec.language.requires import active_requires, parse_requires, satisfied
 
+NO_HOST: View = {}
+
 
 class Walk(Struct, frozen=True):
-    """The closure of some roots: a reason chain for each member reached, and what does not hold on the way."""
+    """The closure of some roots.
+
+    Args:
+        reasons: A chain of requirements for each member that is reached.
+        violations: What does not hold on the way.
+        decided: The names whose copy on the host a requirement rules out; it ends their chain.
+    """
 
     reasons: Mapping[NormalizedName, tuple[str, ...]]
     violations: tuple[Violation, ...]
+    decided: frozenset[NormalizedName] = frozenset()
 
 
-def closure(view: View, roots: Iterable[tuple[str, str]], rules: Rules) -> Walk:
+def closure(view: View, roots: Iterable[tuple[str, str]], rules: Rules, host: View = NO_HOST) -> Walk:
     """Walk breadth first from `roots` (origin, requirement line), so that each reason is a shortest chain.
 
     A root's own violation carries its origin in place of a distribution.
+
+    Args:
+        host: Where a requirement rules the host's copy out, the reason is the chain of that requirement.
     """
+    decisive: dict[NormalizedName, tuple[str, ...]] = {}
     reasons: dict[NormalizedName, tuple[str, ...]] = {}
     violations: dict[Violation, None] = {}
     seen: set[tuple[NormalizedName, frozenset[str]]] = set()
@@ -46,6 +59,8 @@ def closure(view: View, roots: Iterable[tuple[str, str]], rules: Rules) -> Walk:
             continue
         link = (*chain, f"{source}: {line}" if not chain else f"{source} requires {line}")
         reasons.setdefault(name, link)
+        if name not in decisive and name in host and not satisfied(requirement, host[name].version):
+            decisive[name] = link
         # An override replaces the extras as well.
         extras = frozenset(canonicalize_name(extra) for extra in requirement.extras)
         if (name, extras) in seen:
@@ -53,7 +68,7 @@ def closure(view: View, roots: Iterable[tuple[str, str]], rules: Rules) -> Walk:
         seen.add((name, extras))
         for below, parsed in active_requires(member.requires or (), extras, rules.environment):
             queue.append((member.label, below, parsed, link))
-    return Walk(reasons, tuple(violations))
+    return Walk({**reasons, **decisive}, tuple(violations), frozenset(decisive))
 
 
 def host_extras(host: View, environment: Mapping[str, str]) -> dict[NormalizedName, frozenset[str]]:

@@ -11,7 +11,6 @@ from venvkit.plan.bounds import Bound, order
 from venvkit.plan.orphans import HostRequirements
 from venvkit.plan.problem import Problem, Root
 from venvkit.plan.view import Rules
-from venvkit.spec.language.requires import parse_requires, satisfied
 
 
 class Conflict(Struct, frozen=True):
@@ -35,6 +34,7 @@ class Decisions(Struct, frozen=True):
         refuted: Bounds that cannot be held: a conflict spoke of them.
         wheels: Names of which only wheels are taken.
         tried: Bounds that were taken up again after an answer broke them; never attempted twice.
+        unrepaired: Host distributions that are not repaired, each with the reason.
         extras: Shadowed distributions whose extras the question requires, because the host asks for these extras.
         step: The number of conflicts so far.
     """
@@ -48,6 +48,7 @@ class Decisions(Struct, frozen=True):
     refuted: frozenset[Bound] = frozenset()
     wheels: frozenset[NormalizedName] = frozenset()
     tried: frozenset[Bound] = frozenset()
+    unrepaired: Mapping[NormalizedName, str] = {}
     extras: frozenset[NormalizedName] = frozenset()
     step: int = 0
 
@@ -55,40 +56,34 @@ class Decisions(Struct, frozen=True):
 def first_decisions(problem: Problem, rules: Rules, required: HostRequirements) -> Decisions:
     """Return the decisions that a search starts from: every bound that the request leaves in force is held.
 
-    With `report` only those of protected distributions are.
+    With `report` only those of protected distributions are, and the versions of the runtime.
     """
-    if problem.orphans == "report" and not problem.protect:
-        return Decisions()
-    found = host_bounds(problem, rules, required)
-    if problem.orphans == "report":
-        found = tuple(item for item in found if item.owner in problem.protect)
-    return Decisions(found)
+    if problem.orphans != "report":
+        return Decisions(host_bounds(problem, rules, required))
+    versions = tuple(_versions(problem))
+    if not problem.protect:
+        return Decisions(order(versions))
+    bounds = host_bounds(problem, rules, required)
+    return Decisions(order({*versions, *(item for item in bounds if item.owner in problem.protect)}))
 
 
 def host_bounds(problem: Problem, rules: Rules, required: HostRequirements) -> tuple[Bound, ...]:
     """Return every bound that holds on the host now and that the request leaves in force, in order."""
-    moving = {root.name for root in problem.roots if _must_move(root, problem)} - problem.protect
+    moving = {root.name for root in problem.roots if root.name in problem.barred or problem.replaces(root)}
+    moving -= problem.protect
     # Overridden and excluded names are bounded no longer.
     changed = rules.overrides.keys() | rules.excludes
-    kept = tuple(_kept(problem))
-    if not (moving or changed or kept):
+    fixed = tuple(_versions(problem))
+    if not (moving or changed or fixed):
         return required.bounds
     found = (
         item for item in required.bounds if item.owner not in moving and (item.binary or item.target not in changed)
     )
-    return order({*found, *kept}) if kept else tuple(found)
+    return order({*found, *fixed}) if fixed else tuple(found)
 
 
-def _kept(problem: Problem) -> Iterator[Bound]:
-    """Yield the version of each protected distribution as a bound of its own."""
-    for name in problem.protect & problem.host.keys():
+def _versions(problem: Problem) -> Iterator[Bound]:
+    """Yield the version of each protected distribution, and of the runtime's, as a bound of its own."""
+    for name in problem.shielded & problem.host.keys():
         member = problem.host[name]
         yield Bound(name, member.label, f"{name}=={member.version}", name, f"=={member.version}")
-
-
-def _must_move(root: Root, problem: Problem) -> bool:
-    """Tell whether the request itself puts another copy in front of the host's, whose requirements then are moot."""
-    member, parsed = problem.host.get(root.name), parse_requires(root.line)
-    if member is None or parsed is None or parsed.url:
-        return True
-    return root.name in problem.hidden or (not root.wish and not satisfied(parsed, member.version))

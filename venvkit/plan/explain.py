@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
 
 from msgspec import Struct
 from packaging.utils import NormalizedName, canonicalize_name
@@ -14,8 +14,8 @@ from venvkit.plan.values import Installed, Plan
 from venvkit.plan.view import Member, overlay
 from venvkit.spec.language.requires import active_requires, parse_requires, required_name, satisfied
 
-Status = Literal["installed", "inherited", "visible", "excluded", "absent"]
-Cause = Literal["missing", "version", "build", "held", "repaired", "hidden", "chosen", ""]
+Status = Literal["installed", "inherited", "visible", "hidden", "excluded", "absent"]
+Cause = Literal["missing", "version", "build", "held", "repaired", "barred", "hidden", "chosen", ""]
 
 
 class Why(Struct, frozen=True):
@@ -23,13 +23,14 @@ class Why(Struct, frozen=True):
 
     Args:
         status: `installed` into the child; `inherited` from the host; `visible` on the host without being needed;
-            `excluded` by the request; `absent` altogether.
+            `hidden` from the child; `excluded` by the request; `absent` altogether.
         version: What the child sees; None when it sees none.
         host_version: What the host has; None when it has none.
         reason: The shortest chain from the model.
         required_by: Every requirement of the view that speaks of it, as `NAME==VERSION requires LINE`.
         cause: Why it was not inherited: `missing` on the host; the host's `version` does not satisfy; another `build`
-            is asked for by address; `held` or `repaired` for another distribution; `hidden` by the request's levers;
+            is asked for by address; `held` or `repaired` for another distribution; `barred` by the request's levers,
+            or because it does not fit the host itself; `hidden` because it would be broken and nobody needs it;
             `chosen` where the resolver had to, for no single requirement; empty when it is inherited.
         explanation: The cause in one sentence.
     """
@@ -54,6 +55,8 @@ def why(plan: Plan, problem: Problem, name: str) -> Why:
         problem.host,
         (Member(item.name, item.version, item.description.requires, inherited=False) for item in plan.install),
     )
+    for item in plan.hidden:
+        view.pop(item.name, None)
     member, on_host = view.get(wanted), problem.host.get(wanted)
     asks = _asks(wanted, view, chains, problem)
     cause, explanation = _cause(wanted, installed.get(wanted), plan, problem, asks)
@@ -74,6 +77,8 @@ def _status(name: NormalizedName, plan: Plan, problem: Problem, member: Member |
         return "installed"
     if any(item.name == name for item in plan.inherit):
         return "inherited"
+    if any(item.name == name for item in plan.hidden):
+        return "hidden"
     if name in {canonicalize_name(item) for item in problem.excludes}:
         return "excluded"
     return "visible" if member else "absent"
@@ -106,12 +111,13 @@ def _cause(
     name: NormalizedName, item: Installed | None, plan: Plan, problem: Problem, asks: list[tuple[str, str]]
 ) -> tuple[Cause, str]:
     if item is None:
-        return "", ""
+        gone = next((one.reason for one in plan.hidden if one.name == name), "")
+        return ("hidden", gone) if gone else ("", "")
     host = problem.host.get(name)
     if host is None:
         return "missing", "the host has none"
-    if name in problem.hidden:
-        return "hidden", f"the host's {host.version} may not satisfy this request"
+    if name in problem.barred:
+        return "barred", problem.unfit.get(name, f"the host's {host.version} may not satisfy this request")
     for repair in plan.repaired:
         if repair.name == name:
             return "repaired", f"the host's {host.version} would be broken: {repair.because}"
@@ -137,7 +143,23 @@ class Change(Struct, frozen=True):
     how_after: str
 
 
-def diff(before: Plan, after: Plan) -> tuple[Change, ...]:
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+
+class Contents(Protocol):
+    """A plan, or the outline of one: what it installs and what it inherits."""
+
+    @property
+    def install(self) -> Sequence[_Named]: ...
+    @property
+    def inherit(self) -> Sequence[_Named]: ...
+
+
+def diff(before: Contents, after: Contents) -> tuple[Change, ...]:
     """Return what differs between two plans, by name: version, or where the distribution comes from."""
     first, second = _contents(before), _contents(after)
     changes = []
@@ -148,7 +170,7 @@ def diff(before: Plan, after: Plan) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _contents(plan: Plan) -> dict[NormalizedName, tuple[str, str]]:
-    found = {item.name: (item.version, "inherited") for item in plan.inherit}
-    found.update({item.name: (item.version, "installed") for item in plan.install})
+def _contents(plan: Contents) -> dict[NormalizedName, tuple[str, str]]:
+    found = {canonicalize_name(item.name): (item.version, "inherited") for item in plan.inherit}
+    found.update({canonicalize_name(item.name): (item.version, "installed") for item in plan.install})
     return found

@@ -55,15 +55,25 @@ class Pair(Struct, frozen=True):
 
 
 class Families(Struct, frozen=True):
-    """The rules of `specs/abi.toml`."""
+    """Rules on binary interfaces: those of `specs/abi.toml`, and the ties that the host's shared objects tell.
+
+    Args:
+        pairs: Pairs of distributions with the versions that fit.
+        majors: Distributions whose next major version breaks what was compiled against this one.
+        linked: (owner, provider): the owner's objects need libraries of exactly this version of the provider.
+    """
 
     pairs: tuple[Pair, ...] = ()
     majors: frozenset[NormalizedName] = frozenset()
+    linked: tuple[tuple[NormalizedName, NormalizedName], ...] = ()
 
     def ties(self, host: View, environment: Mapping[str, str]) -> Iterator[Violation]:
         """Yield what would be violated if the host's side of a rule stayed and the other side moved: told before."""
         for pair in self.pairs:
             yield from pair.ties(host)
+        for owner, provider in self.linked:
+            if owner in host and provider in host:
+                yield Violation(host[owner].label, f"{provider}=={host[provider].version}", None)
         for name in sorted(self.majors & host.keys()):
             major = Version(host[name].version).major
             for member in _compiled_against(name, host, environment):
@@ -74,6 +84,11 @@ class Families(Struct, frozen=True):
         for pair in self.pairs:
             if (found := pair.violation(host, view)) is not None:
                 yield found
+        for owner, provider in self.linked:
+            if owner in host and view[owner] is host[owner] and provider in host:
+                seen = view[provider]
+                if seen.version != host[provider].version:
+                    yield Violation(host[owner].label, f"{provider}=={host[provider].version}", seen.version)
         for name in sorted(self.majors):
             if name in host and view[name] is not host[name]:
                 yield from _crossed(name, host, view, environment)

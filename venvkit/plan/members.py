@@ -14,13 +14,7 @@ def members(distributions: Iterable[Distribution], *, inherited: bool) -> HostVi
     return HostView(
         (
             item.name,
-            Member(
-                item.name,
-                item.version,
-                item.requires,
-                inherited=inherited,
-                compiled=any(not tag.endswith("-none-any") for tag in item.tags),
-            ),
+            Member(item.name, item.version, item.requires, inherited=inherited, compiled=item.compiled),
         )
         for item in distributions
     )

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
 from venvkit.errors import NoSolutionError
+from venvkit.events import Warned
 from venvkit.plan.bounds import Bound
 from venvkit.plan.closure import Walk, closure
+from venvkit.plan.hide import hidden_distributions
 from venvkit.plan.orphans import orphans
 from venvkit.plan.problem import Problem
+from venvkit.plan.repair import unreasonable_repairs
 from venvkit.plan.resolver import Resolver
 from venvkit.plan.search import Answer, Search
 from venvkit.plan.values import (
     Absent,
     Description,
     Held,
+    Hidden,
     Inherited,
     Installed,
+    Pin,
     Plan,
     Relaxed,
     Repaired,
@@ -41,16 +47,41 @@ def make_plan(problem: Problem, resolver: Resolver) -> Plan:
         SourceError: A source cannot be reached or refused the request.
     """
     search = Search(problem, resolver)
+    answer, described = _searched(search, resolver)
+    asked = closure(answer.view, search.asked(), search.rules, problem.host)
+    repairs = closure(answer.view, search.repaired(answer).values(), search.rules, problem.host)
+    walk = Walk(
+        {**repairs.reasons, **asked.reasons},
+        tuple(dict.fromkeys((*asked.violations, *repairs.violations))),
+        asked.decided | (repairs.decided - asked.reasons.keys()),
+    )
+    _refuse_protected(search, answer, walk)
+    return _plan(search, answer, described, walk, asked.reasons)
+
+
+def _searched(search: Search, resolver: Resolver) -> tuple[Answer, Mapping[NormalizedName, Description]]:
+    """Search, and look at what the answer installs: what has no wheel, and what repairs bring with them."""
     answer = search.run()
     described = resolver.describe(answer.pins) if answer.pins else {}
     built = frozenset(pin.name for pin in answer.pins if described[pin.name].builds and not pin.url)
     better = search.without_builds(built)
     if better is not None:
+        search.tell_older(answer.pins, better.pins, built)
         answer, described = better, resolver.describe(better.pins) if better.pins else {}
-    answer, described = _with_host_extras(search, resolver, _described(search, answer, described), described)
-    walk = closure(answer.view, search.claims(), search.rules)
-    _refuse_protected(search, answer, walk)
-    return _plan(search, answer, described, walk)
+    answer = _described(search, answer, described)
+    while unreasonable := unreasonable_repairs(
+        search.problem,
+        search.asked(),
+        search.repaired(answer),
+        answer.view,
+        described,
+        search.rules,
+        search.decisions.rebuilt,
+    ):
+        answer = search.without_repairs(unreasonable)
+        described = resolver.describe(answer.pins) if answer.pins else {}
+        answer = _described(search, answer, described)
+    return _with_host_extras(search, resolver, answer, described)
 
 
 def _described(search: Search, answer: Answer, described: Mapping[NormalizedName, Description]) -> Answer:
@@ -121,48 +152,102 @@ def _refuse_protected(search: Search, answer: Answer, walk: Walk) -> None:
     )
 
 
-def _plan(search: Search, answer: Answer, described: Mapping[NormalizedName, Description], walk: Walk) -> Plan:
-    host, decisions, view = search.problem.host, search.decisions, answer.view
+def _plan(
+    search: Search,
+    answer: Answer,
+    described: Mapping[NormalizedName, Description],
+    walk: Walk,
+    asked: Mapping[NormalizedName, tuple[str, ...]],
+) -> Plan:
+    """Return the plan of an answer.
+
+    Args:
+        walk: What the request and the repairs reach; `asked` what the request alone reaches.
+    """
+    problem, decisions, view = search.problem, search.decisions, answer.view
+    host = problem.host
     chosen = {pin.name for pin in answer.pins}
-    opaque = ", ".join(str(pin) for pin in answer.pins if described[pin.name].requires is None)
-    unread = (
-        f"required by {opaque}, whose metadata cannot be read before the build"
-        if opaque
-        else "chosen by the resolver: no requirement that was read asks for it",
-    )
+    served = closure(view, problem.served, search.rules).reasons
+    hidden = _hidden(search, answer, asked.keys() | served.keys())
+    unseen = {item.name for item in hidden}
     return Plan(
         install=tuple(
-            Installed(pin.name, pin.version, pin.url, walk.reasons.get(pin.name, unread), described[pin.name])
+            Installed(
+                pin.name, pin.version, pin.url, _reason(pin, search, answer, described, walk), described[pin.name]
+            )
             for pin in answer.pins
         ),
         inherit=tuple(
             Inherited(name, view[name].version, chain)
-            for name, chain in sorted(walk.reasons.items())
+            for name, chain in sorted({**served, **asked}.items())
             if name not in chosen
         ),
         shadow=tuple(Shadow(pin.name, host[pin.name].version, pin.version) for pin in answer.pins if pin.name in host),
-        held=_held(search, answer, chosen),
+        held=_held(search, answer, chosen, unseen),
         repaired=tuple(
-            Repaired(name, host[name].version, view[name].version, str(_collided(bounds, view)))
-            for name, bounds in sorted(decisions.repairs.items())
-            if name in chosen
+            Repaired(name, host[name].version, view[name].version, str(_collided(decisions.repairs[name], view)))
+            for name in sorted(search.repaired(answer))
+            if name not in asked
         ),
-        broken=tuple(dict.fromkeys((*walk.violations, *answer.orphans))),
+        broken=tuple(
+            item
+            for item in dict.fromkeys((*walk.violations, *answer.orphans))
+            if Bound.of(item, binary=False).owner not in unseen
+        ),
         relaxed=tuple(
             Relaxed(root.line, host[root.name].version, view[root.name].version)
-            for root in search.problem.roots
+            for root in problem.roots
             if root.wish and root.name in decisions.wishes and root.name in chosen and root.name in host
         ),
         absent=tuple(
-            Absent(root.line, decisions.absent[root].reason)
-            for root in search.problem.roots
-            if root in decisions.absent
+            Absent(root.line, decisions.absent[root].reason) for root in problem.roots if root in decisions.absent
         ),
+        hidden=hidden,
+        warnings=(*search.notices, *_replaced_runtime(problem, answer)),
         resolves=search.resolves,
     )
 
 
-def _held(search: Search, answer: Answer, chosen: set[NormalizedName]) -> tuple[Held, ...]:
+def _hidden(search: Search, answer: Answer, reached: AbstractSet[NormalizedName]) -> tuple[Hidden, ...]:
+    """Return what the child does not see; `reached` is what request and runtime reach."""
+    problem = search.problem
+    protected = [("protected", str(name)) for name in sorted(problem.protect)]
+    guarded = closure(answer.view, protected, search.rules).reasons
+    return hidden_distributions(
+        problem,
+        search.required,
+        answer.view,
+        reached | guarded.keys(),
+        answer.orphans,
+        search.decisions.unrepaired,
+    )
+
+
+def _reason(
+    pin: Pin, search: Search, answer: Answer, described: Mapping[NormalizedName, Description], walk: Walk
+) -> tuple[str, ...]:
+    """Return why a distribution is installed: the chain of requirements that decided."""
+    chain = walk.reasons.get(pin.name)
+    if chain is not None:
+        bounds = () if pin.name in walk.decided else search.decisions.repairs.get(pin.name, ())
+        return (*chain, f"{_collided(bounds, answer.view)} on the host") if bounds else chain
+    opaque = ", ".join(str(one) for one in answer.pins if described[one.name].requires is None)
+    if opaque:
+        return (f"required by {opaque}, whose metadata cannot be read before the build",)
+    return ("chosen by the resolver: no requirement that was read asks for it",)
+
+
+def _replaced_runtime(problem: Problem, answer: Answer) -> Iterator[Warned]:
+    """Yield a warning for each distribution of the runtime that the request itself replaces."""
+    for pin in answer.pins:
+        if pin.name in problem.runtime and pin.name in problem.host:
+            message = (
+                f"the request replaces {problem.host[pin.name].label}, which the model's process runs on, by {pin}"
+            )
+            yield Warned("runtime-replaced", message)
+
+
+def _held(search: Search, answer: Answer, chosen: set[NormalizedName], unseen: set[NormalizedName]) -> tuple[Held, ...]:
     """Return the bounds that decided something: upper limits on names that the plan installs."""
     if not chosen:
         return ()
@@ -172,7 +257,7 @@ def _held(search: Search, answer: Answer, chosen: set[NormalizedName]) -> tuple[
     return tuple(
         Held(bound.label, bound.requirement)
         for bound in sorted(told, key=lambda bound: (bound.label, bound.requirement))
-        if bound.owner not in chosen and bound.limits and (bound.label, bound.requirement) not in broken
+        if bound.owner not in chosen | unseen and bound.limits and (bound.label, bound.requirement) not in broken
     )
 
 

@@ -6,12 +6,16 @@ from collections.abc import Collection, Mapping
 from typing import Literal
 
 from msgspec import Struct
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.plan.families import NO_FAMILIES, Families
 from venvkit.plan.view import View
+from venvkit.spec.language.requires import parse_requires, required_name, satisfied
 
-Orphans = Literal["hold-repair", "hold", "report"]
+Orphans = Literal["hold-repair-hide", "hold-repair", "hold-hide", "hold", "report"]
+
+REPAIR_BUDGET = 200_000_000
+"""Bytes that one repair may bring, where nobody says another number."""
 
 
 class Root(Struct, frozen=True):
@@ -52,6 +56,10 @@ class Problem(Struct, frozen=True):
         inherit: Host distributions may satisfy the request; False installs everything that it reaches.
         orphans: How far to go for host distributions that a shadow would break.
         protect: Names whose reachable requirements may only be held.
+        runtime: Names that the child's process itself runs on. No copy of them is installed, unless the request itself
+            names them and the host's copy will not do.
+        budget: Bytes that the repair of one distribution may bring with it.
+        unfit: Host distributions that do not fit the host itself, with the reason.
         no_inherit: Names whose copy on the host must not satisfy the request.
         families: Rules on binary interfaces.
         upgrade: Prefer the newest versions to the host's.
@@ -61,8 +69,11 @@ class Problem(Struct, frozen=True):
     host: View
     environment: Mapping[str, str]
     inherit: bool = True
-    orphans: Orphans = "hold-repair"
+    orphans: Orphans = "hold-repair-hide"
     protect: frozenset[NormalizedName] = frozenset()
+    runtime: frozenset[NormalizedName] = frozenset()
+    budget: int = REPAIR_BUDGET
+    unfit: Mapping[NormalizedName, str] = {}
     constraints: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
@@ -75,6 +86,35 @@ class Problem(Struct, frozen=True):
         return tuple((root.origin, root.claim) for root in self.roots if not (root.optional and root.line in absent))
 
     @property
-    def hidden(self) -> frozenset[NormalizedName]:
+    def barred(self) -> frozenset[NormalizedName]:
         """Host distributions that may not satisfy the request."""
-        return self.no_inherit if self.inherit else frozenset(self.host)
+        if self.inherit:
+            return frozenset(self.no_inherit | self.unfit.keys())
+        return frozenset(self.host.keys() - self.kept)
+
+    @property
+    def kept(self) -> frozenset[NormalizedName]:
+        """The distributions of the runtime that are not replaced: no root asks for another copy by itself."""
+        there = self.runtime & self.host.keys() - self.no_inherit
+        if not there:
+            return frozenset()
+        named = {root.name for root in self.roots if self.replaces(root)}
+        overridden = {canonicalize_name(name) for line in self.overrides if (name := required_name(line))}
+        return frozenset(there - named - overridden)
+
+    @property
+    def served(self) -> tuple[tuple[str, str], ...]:
+        """What the child's process runs on, as (origin, line)."""
+        return tuple(("runtime", str(name)) for name in sorted(self.runtime & self.host.keys()))
+
+    @property
+    def shielded(self) -> frozenset[NormalizedName]:
+        """Host distributions of which no copy may be installed to repair them."""
+        return self.kept | self.protect
+
+    def replaces(self, root: Root) -> bool:
+        """Tell whether a root asks by itself for another copy than the host's: what that copy requires is moot."""
+        member, parsed = self.host.get(root.name), parse_requires(root.line)
+        if member is None or parsed is None or parsed.url:
+            return True
+        return not root.wish and not satisfied(parsed, member.version)

@@ -29,23 +29,27 @@ def question_of(problem: Problem, decisions: Decisions, required: HostRequiremen
         ),
         overrides=tuple(sorted(problem.overrides)),
         excludes=tuple(sorted(problem.excludes)),
-        hidden=problem.hidden | decisions.rebuilt,
+        barred=problem.barred | decisions.rebuilt,
         upgrade=problem.upgrade,
         wheels=tuple(sorted(decisions.wheels)),
     )
 
 
-def claims(problem: Problem, decisions: Decisions, required: HostRequirements) -> list[tuple[str, str]]:
-    """Return the requirements that must hold in the answer's view, as (origin, line): the request's, then repairs."""
-    asked = [
+def claims(problem: Problem, decisions: Decisions) -> list[tuple[str, str]]:
+    """Return the request's requirements that must hold in the answer's view, as (origin, line)."""
+    return [
         (root.origin, root.line if root.wish and root.name not in decisions.wishes else root.claim)
         for root in sorted(problem.roots, key=_place)
         if root not in decisions.absent
     ]
-    return asked + [
-        (f"kept whole: {bounds[0].label}", with_extras(name, required))
+
+
+def repair_claims(decisions: Decisions, required: HostRequirements) -> dict[NormalizedName, tuple[str, str]]:
+    """Return the requirement of each repair, as (origin, line)."""
+    return {
+        name: (f"repair of {bounds[0].label}", with_extras(name, required))
         for name, bounds in sorted(decisions.repairs.items())
-    ]
+    }
 
 
 def with_extras(name: NormalizedName, required: HostRequirements) -> str:

@@ -3,6 +3,7 @@
 The resolver reports one conflict at a time. Only what it mentions is released: first bounds whose owners may be
 repaired, then wishes, then optional requirements, then repairs, then the other bounds. Where a conflict mentions
 nothing of these, all of them are released at once; the bounds of protected distributions are released last of all.
+The versions of the runtime are never released, unless the request names them.
 """
 
 from __future__ import annotations
@@ -29,20 +30,19 @@ def release(problem: Problem, now: Decisions, error: Unsolvable, required: HostR
         or _wish(problem, now, conflict, required)
         or _optional(problem, now, conflict)
         or _repairs(now, conflict)
-        or _report(
-            now, conflict, [item for item in now.bounds if item.target in mentioned and not _kept(problem, item)]
-        )
+        or _report(now, conflict, [item for item in _reportable(problem, now) if item.target in mentioned])
         or _everything(problem, now, conflict)
-        or _report(now, conflict, [item for item in now.bounds if item.target in mentioned] or now.bounds)
+        or _protected(problem, now, conflict)
     )
     return replace(found, step=now.step + 1) if found is not None else None
 
 
 def repairable(problem: Problem, now: Decisions) -> list[Bound]:
     """Return the held bounds that may be released, because their owners may be repaired."""
-    if problem.orphans != "hold-repair":
+    if "repair" not in problem.orphans:
         return []
-    return [item for item in now.bounds if not _kept(problem, item) and item not in now.reported]
+    fixed = problem.shielded | now.unrepaired.keys()
+    return [item for item in now.bounds if item.owner not in fixed and item not in now.reported]
 
 
 def release_bounds(problem: Problem, now: Decisions, bounds: Collection[Bound]) -> Decisions | None:
@@ -136,14 +136,14 @@ def _report(now: Decisions, conflict: Conflict, lost: Collection[Bound]) -> Deci
 
 def _everything(problem: Problem, now: Decisions, conflict: Conflict) -> Decisions | None:
     """Release all but the bounds of protected distributions: the resolver's reason names nothing that helps."""
-    lost = [item for item in now.bounds if not _kept(problem, item)]
+    lost = _reportable(problem, now)
     repaired = [item for bounds in now.repairs.values() for item in bounds]
     wishes, optional = _wishes(problem) - now.wishes.keys(), _left_optional(problem, now)
     if not (lost or repaired or wishes or optional):
         return None
     return replace(
         now,
-        bounds=tuple(item for item in now.bounds if _kept(problem, item)),
+        bounds=tuple(item for item in now.bounds if item not in set(lost)),
         repairs={},
         rebuilt=frozenset(),
         wishes={**now.wishes, **dict.fromkeys(sorted(wishes), conflict)},
@@ -152,8 +152,19 @@ def _everything(problem: Problem, now: Decisions, conflict: Conflict) -> Decisio
     )
 
 
-def _kept(problem: Problem, bound: Bound) -> bool:
-    return bound.owner in problem.protect
+def _protected(problem: Problem, now: Decisions, conflict: Conflict) -> Decisions | None:
+    held = [item for item in now.bounds if item.owner in problem.protect]
+    return _report(now, conflict, [item for item in held if item.target in conflict.mentions] or held)
+
+
+def _reportable(problem: Problem, now: Decisions) -> list[Bound]:
+    """Return the held bounds that may be broken: not those of what is protected, nor the runtime's versions."""
+    runtime = problem.kept - {root.name for root in problem.roots}
+    return [
+        item
+        for item in now.bounds
+        if item.owner not in problem.protect and not (item.owner == item.target and item.owner in runtime)
+    ]
 
 
 def _wishes(problem: Problem) -> set[NormalizedName]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
+from venvkit.events import Warned
 from venvkit.plan.bounds import Bound
 from venvkit.plan.decisions import Conflict, Decisions, first_decisions
 from venvkit.plan.orphans import orphans, requirements_of
 from venvkit.plan.problem import Problem
-from venvkit.plan.question import claims, question_of, weight
+from venvkit.plan.question import claims, question_of, repair_claims, weight
 from venvkit.plan.release import release, release_bounds, repairable, stands
-from venvkit.plan.repair import broken_bounds, hold, repair
+from venvkit.plan.repair import broken_bounds, give_up, hold, repair
 from venvkit.plan.resolver import Resolver, Unsolvable
 from venvkit.plan.values import Pin, Violation
 from venvkit.plan.view import Member, Rules, overlay
@@ -42,6 +43,7 @@ class Search:
         self.required = requirements_of(problem.host, problem.environment, problem.families)
         self.decisions = first_decisions(self.problem, self.rules, self.required)
         self.resolves = 0
+        self.notices: tuple[Warned, ...] = ()
         self._resolver = resolver
 
     def run(self) -> Answer:
@@ -55,17 +57,26 @@ class Search:
         lost = [bound for bound in near if any(map(bound.contradicts, self.problem.roots))]
         self.decisions = release_bounds(self.problem, self.decisions, lost) or self.decisions
         self.decisions = replace(self.decisions, refuted=frozenset(lost))
-        answer = self._restore(self._release())
-        while self.problem.orphans != "report" and self.resolves < _MAX_RESOLVES:
-            fresh = broken_bounds(self.problem, self.decisions, answer.orphans)
-            if not fresh:
-                break
-            answer = self._take_up(fresh, answer)
-        return answer
+        return self._mend(self._restore(self._release()))
 
-    def claims(self) -> list[tuple[str, str]]:
-        """Return what must hold in the answer's view, as (origin, line)."""
-        return claims(self.problem, self.decisions, self.required)
+    def asked(self) -> list[tuple[str, str]]:
+        """Return what the request asks of the answer's view, as (origin, line)."""
+        return claims(self.problem, self.decisions)
+
+    def repaired(self, answer: Answer) -> dict[NormalizedName, tuple[str, str]]:
+        """Return the requirement, as (origin, line), of each repair that an answer installs."""
+        chosen = {pin.name for pin in answer.pins}
+        found = repair_claims(self.decisions, self.required)
+        return {name: claim for name, claim in found.items() if name in chosen}
+
+    def without_repairs(self, reasons: Mapping[NormalizedName, str]) -> Answer:
+        """Search on without the repairs of some distributions.
+
+        Raises:
+            Unsolvable: The request itself has no solution.
+        """
+        self.decisions = give_up(self.decisions, reasons)
+        return self._mend(self._release())
 
     def without_builds(self, names: frozenset[NormalizedName]) -> Answer | None:
         """Ask once more for an answer that takes wheels of `names`; None, and the decisions as before, without one.
@@ -80,6 +91,15 @@ class Search:
         now = replace(self.decisions, wheels=names)
         free = [bound for bound in repairable(self.problem, now) if not bound.binary]
         return self._attempt(release_bounds(self.problem, now, free) or now, whole=True)
+
+    def tell_older(self, before: Iterable[Pin], after: Iterable[Pin], built: Collection[NormalizedName]) -> None:
+        """Note which versions are older than the newest fitting ones, because these have no wheel."""
+        newer = {pin.name: pin.version for pin in before if pin.name in built}
+        self.notices += tuple(
+            Warned("older-for-wheel", f"{pin} is taken because {pin.name}=={newer[pin.name]} has no wheel")
+            for pin in after
+            if pin.name in newer and pin.version != newer[pin.name]
+        )
 
     def with_extras(self, names: frozenset[NormalizedName]) -> Answer | None:
         """Ask once more with the extras that the host asks of `names`; None without a solution."""
@@ -106,6 +126,15 @@ class Search:
                 if less is None:
                     raise
                 self.decisions = less
+
+    def _mend(self, answer: Answer) -> Answer:
+        """Hold or repair what an answer breaks of the host, as far as that has a solution."""
+        while self.problem.orphans != "report" and self.resolves < _MAX_RESOLVES:
+            fresh = broken_bounds(self.problem, self.decisions, answer.orphans)
+            if not fresh:
+                break
+            answer = self._take_up(fresh, answer)
+        return answer
 
     def _restore(self, answer: Answer) -> Answer:
         """Pin wishes and require optional names again that were released for a conflict which is gone since."""

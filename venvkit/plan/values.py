@@ -50,7 +50,7 @@ class Question(Struct, frozen=True):
         constraints: Bounds on whatever gets chosen.
         overrides: Replace every requirement of that name.
         excludes: Names that are treated as if nothing required them.
-        hidden: Host distributions that may not be candidates.
+        barred: Host distributions that may not be candidates.
         upgrade: Prefer the newest version to the host's.
         wheels: Names of which only wheels may be taken.
     """
@@ -59,7 +59,7 @@ class Question(Struct, frozen=True):
     constraints: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
-    hidden: frozenset[NormalizedName] = frozenset()
+    barred: frozenset[NormalizedName] = frozenset()
     upgrade: bool = False
     wheels: tuple[NormalizedName, ...] = ()
 
@@ -117,6 +117,14 @@ class Repaired(Struct, frozen=True):
     because: str
 
 
+class Hidden(Struct, frozen=True):
+    """A host distribution that the child does not see, because it would be broken there and nobody needs it."""
+
+    name: NormalizedName
+    version: str
+    reason: str
+
+
 class Relaxed(Struct, frozen=True):
     """A wish (`#system_NAME#`) that has no solution and was dropped to the bare name."""
 
@@ -133,7 +141,20 @@ class Absent(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """The decision. `warnings` are those of the tool about what it chose; `resolves` counts the questions."""
+    """The decision.
+
+    Args:
+        install: Everything that is put into the child; `shadow` is the part of it that replaces a host distribution.
+        inherit: The host distributions that the request and the runtime reach.
+        held: Bounds of the host that decided a version.
+        repaired: Host distributions that the request does not reach, in a version that fits.
+        hidden: Host distributions that the child does not see.
+        broken: Requirements that do not hold in the child.
+        relaxed: Wishes that were released.
+        absent: Optional requirements that were left out.
+        warnings: What an operator should know of what was chosen.
+        resolves: How many questions were put to the resolver.
+    """
 
     install: tuple[Installed, ...]
     inherit: tuple[Inherited, ...]
@@ -143,6 +164,7 @@ class Plan(Struct, frozen=True):
     broken: tuple[Violation, ...] = ()
     relaxed: tuple[Relaxed, ...] = ()
     absent: tuple[Absent, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
     warnings: tuple[Warned, ...] = ()
     resolves: int = 1
 

@@ -15,12 +15,12 @@ from venvkit.formats.receipt import Receipt
 from venvkit.host.contents import files
 from venvkit.host.distribution import Distribution, scan
 from venvkit.host.snapshot import HostSnapshot
-from venvkit.plan.closure import closure
 from venvkit.plan.families import NO_FAMILIES
 from venvkit.plan.members import members
-from venvkit.plan.orphans import orphans, requirements_of
-from venvkit.plan.view import Rules, overlay
+from venvkit.plan.orphans import requirements_of
+from venvkit.plan.view import Rules
 from venvkit.proof.integrity import fault
+from venvkit.proof.metadata import violations
 
 
 class Finding(Struct, frozen=True):
@@ -55,10 +55,14 @@ def _violations(receipt: Receipt, host: HostSnapshot | None) -> Iterator[Finding
     environment: Mapping[str, str] = dict(host.interpreter.environment) if host is not None else {}
     installed, _ = scan([receipt.site_packages])
     behind = members(host.distributions, inherited=True) if host is not None and receipt.host_python else {}
-    view = overlay(behind, members(installed, inherited=False).values())
-    rules = Rules.of(environment, receipt.overrides, receipt.excludes)
-    walk = closure(view, [*receipt.roots, *receipt.repaired_roots], rules)
-    for item in (*walk.violations, *orphans(requirements_of(behind, environment, NO_FAMILIES), view, rules)):
+    found = violations(
+        requirements_of(behind, environment, NO_FAMILIES),
+        members(installed, inherited=False),
+        [*receipt.roots, *receipt.repaired_roots],
+        Rules.of(environment, receipt.overrides, receipt.excludes),
+        {item.name for item in receipt.hidden},
+    )
+    for item in found:
         if item not in receipt.plan.broken:
             yield Finding("violation", str(item))
 

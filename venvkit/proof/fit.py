@@ -18,6 +18,7 @@ from venvkit.base.digest import digest
 from venvkit.base.process import Runner
 from venvkit.host.contents import import_names
 from venvkit.host.distribution import Distribution
+from venvkit.host.snapshot import HostSnapshot
 from venvkit.proof.imports import failed_imports
 from venvkit.proof.linkage import Linkage, Suspect, is_supported, label, shared_objects
 
@@ -45,6 +46,11 @@ class Unfit(Struct, frozen=True):
     def name(self) -> str:
         """The distribution's name."""
         return self.distribution.partition("==")[0]
+
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return self.distribution.partition("==")[2]
 
     def __str__(self) -> str:
         missing = ", ".join((*self.libraries, *self.symbols[:3]))
@@ -82,6 +88,53 @@ def unfit_distributions(
         for name, found in suspects.items()
         if (unfit := _verdict(items[name], found, items, python, runner, environ, cache)) is not None
     )
+
+
+class HostFit(Struct, frozen=True):
+    """How the distributions of a host fit each other, before any plan.
+
+    Args:
+        ties: (owner, provider): the owner's objects need a library of the provider that promises nothing from one
+            release to the next.
+        unfit: Distributions that do not import, because they do not fit the others.
+    """
+
+    ties: tuple[tuple[str, str], ...] = ()
+    unfit: tuple[Unfit, ...] = ()
+
+
+def host_fit(host: HostSnapshot, runner: Runner, cache: Path, environ: Mapping[str, str]) -> tuple[HostFit, bool]:
+    """Return how a host's distributions fit each other, and whether this was not known before.
+
+    The objects of a host with torch are read in about a second, once for each state of the host.
+
+    Args:
+        cache: Folder in which the answer is kept.
+        environ: The variables with which the host's interpreter is started; no byte-code is written.
+    """
+    if not is_supported():
+        return HostFit(), False
+    place = cache / f"{digest([host.fingerprint, *map(_record_facts, host.distributions)])[:32]}.fit.json"
+    known = cachefile.load(place, HostFit)
+    if known is not None:
+        return known, False
+    ties = Linkage(host.distributions, host.interpreter.python).exact_ties()
+    names = {item.name for item in host.distributions}
+    quiet = {**environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    python = Path(host.interpreter.python)
+    unfit = unfit_distributions(host.distributions, names, python, runner, environ=quiet, cache=cache)
+    found = HostFit(ties, unfit)
+    cachefile.store(place, found)
+    return found, True
+
+
+def _record_facts(item: Distribution) -> list[int]:
+    """Return facts that change when the files of a compiled distribution are replaced by those of the same version."""
+    try:
+        status = os.stat(f"{item.location}/RECORD") if item.compiled else None  # noqa: PTH116 - one for each of a host
+    except OSError:
+        status = None
+    return [status.st_mtime_ns, status.st_ctime_ns, status.st_size] if status is not None else []
 
 
 def _verdict(

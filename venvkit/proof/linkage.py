@@ -14,7 +14,7 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -102,6 +102,18 @@ class Linkage:
         found = {name: frozenset(self._needs(own)) - {name} for name, own in self._objects.items()}
         return {name: others for name, others in found.items() if others}
 
+    def exact_ties(self) -> tuple[tuple[str, str], ...]:
+        """Return (owner, provider) of ties through a library without a version in its name.
+
+        Such a name promises nothing from one release to the next (`libtorch.so`, against `libcudart.so.13`).
+        """
+        found = {
+            (name, other)
+            for name, own in self._objects.items()
+            for other in self._needs(own, lambda library: library.endswith(".so"))
+        }
+        return tuple(sorted(pair for pair in found if pair[0] != pair[1]))
+
     def suspects(self, new: Collection[str]) -> tuple[Suspect, ...]:
         """Return the objects that lack something, of distributions that are tied to another one.
 
@@ -124,9 +136,9 @@ class Linkage:
                         found.setdefault(library, set()).add(label(item.owner))
         return {library: tuple(sorted(owners)) for library, owners in sorted(found.items())}
 
-    def _needs(self, own: Iterable[_Object]) -> Iterator[str]:
+    def _needs(self, own: Iterable[_Object], counts: Callable[[str], bool] | None = None) -> Iterator[str]:
         for item in own:
-            for library in item.head.needed:
+            for library in filter(counts, item.head.needed):
                 owner = self._owners.get(self._find(library, item.path, item.head) or "")
                 if owner is not None:
                     yield owner.name

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
+
+from packaging.utils import NormalizedName
 
 from venvkit.errors import ProofError
 from venvkit.host.distribution import Distribution, scan
+from venvkit.plan.bounds import Bound
 from venvkit.plan.closure import closure
 from venvkit.plan.members import members
-from venvkit.plan.orphans import orphans, requirements_of
+from venvkit.plan.orphans import HostRequirements, orphans, requirements_of
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan, Violation
 from venvkit.plan.view import Rules, View, overlay
 
 
-def prove_view(installed: View, problem: Problem, roots: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
-    """Return every requirement that does not hold with `installed` in front of the problem's host."""
-    rules = Rules.of(problem.environment, problem.overrides, problem.excludes)
-    view = overlay(problem.host, installed.values())
-    return (
-        *closure(view, roots, rules).violations,
-        *orphans(requirements_of(problem.host, problem.environment, problem.families), view, rules),
-    )
+def violations(
+    required: HostRequirements,
+    installed: View,
+    roots: Iterable[tuple[str, str]],
+    rules: Rules,
+    hidden: Collection[NormalizedName],
+) -> list[Violation]:
+    """Return every requirement that does not hold with `installed` in front of the host, without what is hidden."""
+    view = overlay(required.host, installed.values())
+    seen = {name: member for name, member in view.items() if name not in hidden}
+    broken = (item for item in orphans(required, view, rules) if Bound.of(item, binary=False).owner not in hidden)
+    return [*closure(seen, roots, rules).violations, *broken]
 
 
 def prove_installed(
@@ -45,7 +52,13 @@ def prove_installed(
             where=str(site_packages),
             details=tuple(f"{name}=={version}" for name, version in odd),
         )
-    now = prove_view(members(installed, inherited=False), problem, roots)
+    now = violations(
+        requirements_of(problem.host, problem.environment, problem.families),
+        members(installed, inherited=False),
+        roots,
+        Rules.of(problem.environment, problem.overrides, problem.excludes),
+        {item.name for item in plan.hidden},
+    )
     fresh = [item for item in now if item not in plan.broken]
     if fresh:
         raise ProofError(

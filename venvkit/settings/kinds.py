@@ -167,6 +167,20 @@ def _key(text: str) -> str:
     return text
 
 
+def _home(text: str) -> str:
+    """Return the real path of XINFERENCE_HOME: what is handed out must not move with a link.
+
+    `:` separates the entries of PATH, `;` those of LD_LIBRARY_PATH as well (man 8 ld.so); a tab or a line break ends
+    a script's interpreter (man 2 execve); a launcher is a Python source, where a backslash begins an escape.
+    """
+    path = os.path.realpath(absolute_path(text))
+    if not path.isascii():
+        path.encode()  # UnicodeEncodeError, a ValueError: the name is no UTF-8
+    if any(sign in ":;\\\x7f" or sign < " " for sign in path):
+        raise ValueError(text)
+    return path
+
+
 def _interpreter(text: str) -> str:
     # A bare name such as `python3.12` is looked up on PATH by the host room.
     return absolute_path(text) if os.sep in text or text.startswith("~") else text
@@ -220,7 +234,12 @@ BOOL = Kind("boolean", "1, true, yes or on, or else 0, false, no or off", _flag)
 TEXT = Kind("text", "any text", str)
 URL = Kind("URL", "an http:// or https:// URL with a host", _url)
 KEY = Kind("key", "printable ASCII characters without blanks", _key)
-PATH = Kind("path", "a path, whose `~` can be expanded", absolute_path, is_path=True)
+HOME = Kind(
+    "path",
+    "a path that PATH and the first line of a script can carry: without `:`, `;`, `\\` and control characters",
+    _home,
+    is_path=True,
+)
 PATHS = Kind("paths", "paths", absolute_path, separator=os.pathsep, is_path=True)
 ROOTS = Kind("paths", "paths, or nothing at all", absolute_path, separator=os.pathsep, is_path=True, blank_counts=True)
 INTERPRETER = Kind("interpreter", "a path, or the name of a program on PATH", _interpreter, is_path=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from venvkit.base.paths import absolute_path
 from venvkit.base.watch import stat_watch
 from venvkit.errors import SettingError
 from venvkit.settings.file import nearest, read_settings_file, settings_file
@@ -78,6 +79,8 @@ class Settings:
     backend: str
     timeout: float
     orphans: str
+    repair_budget: int
+    runtime: tuple[str, ...]
     protect: tuple[str, ...]
     max_builds: int
     max_size: int | None
@@ -112,6 +115,13 @@ class Settings:
     def file_watch(self) -> Watch:
         """What shows that the settings file is another one than was read."""
         return self._levels.file_watch
+
+    @property
+    def home_watch(self) -> Watch | None:
+        """What shows that XINFERENCE_HOME leads elsewhere than before; None where no link is on the way."""
+        setting = self._acting["XINFERENCE_HOME"]
+        written = f"{absolute_path(setting.raw.strip(), self._levels.user_home)}/virtualenv"
+        return None if os.path.realpath(written) == written else stat_watch(written)
 
     def explain(self) -> tuple[Setting, ...]:
         """Return every setting, in the order of `VARIABLES`; one that is not checked at load may carry a fault."""

@@ -6,12 +6,12 @@ from venvkit.settings.kinds import (
     ACCELERATOR,
     BOOL,
     BYTES,
+    HOME,
     INTERPRETER,
     KEY,
     MOMENT,
     NAMES,
     NETWORKS,
-    PATH,
     PATHS,
     ROOTS,
     SIZE,
@@ -65,13 +65,13 @@ HOME_IN_DEFAULT = "$XINFERENCE_HOME"
 """Stands for the value of XINFERENCE_HOME where it opens another variable's default."""
 
 BACKENDS = ("uv", "pip")
-ORPHANS = ("hold-repair", "hold", "report")
+ORPHANS = ("hold-repair-hide", "hold-repair", "hold-hide", "hold", "report")
 _HUBS = choice("huggingface", "modelscope", "openmind_hub", "csghub", "auto")
 
 # fmt: off
 VARIABLES: tuple[Variable, ...] = (
     *_part(
-        Variable("XINFERENCE_HOME", "~/.xinference", PATH,
+        Variable("XINFERENCE_HOME", "~/.xinference", HOME,
             "Directory that holds the environments, the models and the files a person edits."),
         Variable("XINFERENCE_ENABLE_VIRTUAL_ENV", "1", BOOL,
             "Give each model an environment of its own; off hands out the host's interpreter.", attribute="enable"),
@@ -100,8 +100,13 @@ VARIABLES: tuple[Variable, ...] = (
             "What plans and installs: uv, or pip with virtualenv where uv cannot run."),
         Variable("VENVKIT_TIMEOUT", "3600", number(above_zero=True),
             "Time limit of one child process, and of what is read over HTTP, in seconds."),
-        Variable("VENVKIT_ORPHANS", "hold-repair", choice(*ORPHANS),
-            "What to do about host distributions that a plan would break: hold, then repair; hold alone; report."),
+        Variable("VENVKIT_ORPHANS", "hold-repair-hide", choice(*ORPHANS),
+            "What to do about host distributions that a plan would break: hold, repair, hide, in this order; else "
+            "report."),
+        Variable("VENVKIT_REPAIR_BUDGET", "200000000", BYTES,
+            "Bytes that the repair of one host distribution may download, with what it alone brings."),
+        Variable("VENVKIT_RUNTIME", "xinference,xoscar,ray", NAMES,
+            "Host distributions that a model's process itself runs on: no plan installs a copy of them."),
         Variable("VENVKIT_PROTECT", "", NAMES,
             "Distributions that a plan may neither break nor replace, such as the server itself."),
         Variable("VENVKIT_MAX_BUILDS", "2", whole(1), "How many environments may be built at the same time."),

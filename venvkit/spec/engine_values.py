@@ -55,6 +55,7 @@ class Engine(Struct, frozen=True):
         optional_index_urls: Those of them that a build may do without when they cannot be reached.
         cuda_indexes: Indexes by the machine's CUDA version.
         index_strategy: How several indexes are combined.
+        edited: Distributions whose files the server changes after their installation.
         levers: How its requests are to be solved.
         origin: The file that says so.
         replaces: The files whose engine of this name it stands instead of, the weakest first.
@@ -69,6 +70,7 @@ class Engine(Struct, frozen=True):
     optional_index_urls: tuple[str, ...] = ()
     cuda_indexes: tuple[CudaIndex, ...] = ()
     index_strategy: str | None = None
+    edited: tuple[str, ...] = ()
     levers: Levers = Levers()
     origin: str = ""
     replaces: tuple[str, ...] = ()

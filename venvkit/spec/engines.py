@@ -32,6 +32,7 @@ ENGINE_FIELDS = (
     "optional_index_urls",
     "cuda_indexes",
     "index_strategy",
+    "edited",
     *LEVER_FIELDS,
 )
 RULE_FIELDS = ("engines", "models", "requires", "when", "packages", *LEVER_FIELDS)
@@ -153,6 +154,7 @@ def _engine(name: str, reader: Reader, origin: str) -> Engine:
         optional_index_urls=optional,
         cuda_indexes=cuda,
         index_strategy=reader.text("index_strategy", check_index_strategy),
+        edited=reader.texts("edited", _check_name),
         levers=reader.levers(),
         origin=origin,
     )

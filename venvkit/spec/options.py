@@ -29,6 +29,8 @@ FORMS = {
     "number": "a whole number of at least 1",
     "choice": "one of a few words",
 }
+NO_ENGINE = "default"
+"""Stands in the store, and in selections from it, for launches without an engine."""
 _UNSET: dict[str, Any] = {"texts": (), "lines": (), "folders": (), "places": (), "pairs": {}}
 
 
@@ -232,6 +234,9 @@ OPTIONS: tuple[Option, ...] = (
             "Accelerator to plan for: none, or facts such as cuda=13.0,arch=sm_90.", setting="VENVKIT_ACCELERATOR"),
         Option("orphans", "choice", f"--orphans {'|'.join(ORPHANS)}",
             "What to do about host distributions that the plan would break.", setting="VENVKIT_ORPHANS"),
+        Option("runtime", "texts", "--runtime NAME",
+            "Host distribution that the model's process itself runs on: no copy of it is installed.",
+            setting="VENVKIT_RUNTIME"),
         Option("backend", "choice", f"--backend {'|'.join(BACKENDS)}",
             "Tool that plans and installs.", setting="VENVKIT_BACKEND"),
         Option("upgrade", "flag", "--upgrade", "Plan anew and prefer the newest versions to the host's.", keyed=False),

@@ -19,6 +19,7 @@ from venvkit.spec.language.requirement import Requirement
 from venvkit.spec.language.urls import check_find_links, check_index_url, quoted
 from venvkit.spec.levers import Levers
 from venvkit.spec.model import ModelSpec, check_index_strategy
+from venvkit.spec.options import NO_ENGINE
 
 __all__ = ["Choice", "Request", "Sources", "build_request", "spec_engines"]
 
@@ -97,7 +98,7 @@ def build_request(
         machine: What the variables of the tool that plans bound: constraints, overrides, the choice of files.
 
     Raises:
-        UsageError: `engine-unknown`, `format-unknown` or `variable-reserved`.
+        UsageError: `engine-unknown`, `engine-reserved`, `format-unknown` or `variable-reserved`.
         SpecError: A string is malformed, or a marker's variable has no value.
     """
     name, engine = _launched(spec, choice.engine, engines)
@@ -148,6 +149,18 @@ def spec_engines(spec: ModelSpec, engines: EngineTable) -> tuple[str, ...]:
 def _launched(spec: ModelSpec, chosen: str | None, engines: EngineTable) -> tuple[str | None, Engine | None]:
     if chosen is None:
         return None, None
+    name, engine = _known_engine(spec, chosen, engines)
+    if name.lower() == NO_ENGINE:
+        raise UsageError(
+            f"an engine cannot be called {quoted(name)}: the store has the launches without an engine by that name",
+            code="engine-reserved",
+            where="engine",
+            remedy="rename the engine, or launch without --engine",
+        )
+    return name, engine
+
+
+def _known_engine(spec: ModelSpec, chosen: str, engines: EngineTable) -> tuple[str, Engine | None]:
     engine = engines.find(chosen)
     if engine is not None:
         return engine.name, engine

@@ -8,24 +8,32 @@ virtualenv/
                                               <id>.lease
   foreign/                                    what stood at a shell's path and was not ours
   cache/                                      uv's cache, only when uv's own place is on another filesystem
+  .made-by-venvkit                            which of these folders, and the home, venvkit made; no other is removed
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from msgspec import Struct
 
 from venvkit.base.digest import digest
+from venvkit.base.files import delete
+from venvkit.base.reading import content_of
 from venvkit.errors import MachineError
+from venvkit.spec.options import NO_ENGINE
 
 KEY_LENGTH = 16
+_ATTEMPTS = 5
 
 
-class Layout(Struct, frozen=True):
-    """The paths of one store.
+class Layout(Struct, frozen=True, dict=True):
+    """The paths of one store. All are real paths: a link on the way may lead elsewhere tomorrow.
 
     Args:
         home: XINFERENCE_HOME, absolute.
@@ -35,13 +43,13 @@ class Layout(Struct, frozen=True):
     home: Path
     soft: bool = False
 
-    @property
+    @cached_property
     def root(self) -> Path:
-        return self.home / "virtualenv"
+        return Path(os.path.realpath(self.home / "virtualenv"))
 
-    @property
+    @cached_property
     def envs(self) -> Path:
-        return self.root / "envs"
+        return Path(os.path.realpath(self.root / "envs"))
 
     @property
     def requests(self) -> Path:
@@ -55,9 +63,9 @@ class Layout(Struct, frozen=True):
     def foreign(self) -> Path:
         return self.root / "foreign"
 
-    @property
+    @cached_property
     def shells(self) -> Path:
-        return self.root / "v4"
+        return Path(os.path.realpath(self.root / "v4"))
 
     @property
     def cache(self) -> Path:
@@ -66,7 +74,7 @@ class Layout(Struct, frozen=True):
 
     def shell(self, model: str, engine: str | None, python_version: str) -> Path:
         """Return the Xinference-shaped path of a model."""
-        return self.shells / model / (engine.lower() if engine else "default") / python_version
+        return self.shells / model / (engine.lower() if engine else NO_ENGINE) / python_version
 
     def request(self, digest: str) -> Path:
         return self.requests / f"{digest}.json"
@@ -93,14 +101,15 @@ class Layout(Struct, frozen=True):
         return self.locks / f"{environment}.lease"
 
     def prepare(self) -> None:
-        """Create the store's folders.
+        """Create the store's folders, and note which of them were not there.
 
         Raises:
             MachineError: The home cannot be written (`home-unwritable`).
         """
         try:
-            for folder in (self.envs, self.requests, self.locks):
-                folder.mkdir(parents=True, exist_ok=True)
+            made = [name for name, folder in self._folders().items() if _make(folder)]
+            if made:
+                self._note(made)
             if not os.access(self.root, os.W_OK):
                 raise PermissionError(13, "Permission denied")
         except OSError as error:
@@ -112,16 +121,60 @@ class Layout(Struct, frozen=True):
             ) from error
 
     def prune_empty(self) -> None:
-        """Remove the store's folders that hold nothing, upwards: a refused request leaves no trace.
+        """Remove the folders that `prepare` made and that hold nothing, upwards: a refused request leaves no trace.
 
-        The locks go first: while somebody holds one, nothing is removed that he may just have created.
+        A folder that an administrator prepared stays. The locks go first: while a process holds one, nothing is
+        removed that it may just have created.
         """
+        made = content_of(self._made).decode("ascii", "replace").split()
+        if "locks" not in made:
+            return
         try:
             self.locks.rmdir()
         except FileNotFoundError:
             pass
         except OSError:
             return
-        for folder in (self.envs, self.requests, self.shells, self.root, self.home):
+        delete(self._made)
+        folders = [(name, folder) for name, folder in self._folders().items() if name in made]
+        for _, folder in reversed(folders):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+        left = [name for name, folder in folders if folder.is_dir()]
+        if left:
+            self._note(left)
+
+    def _folders(self) -> dict[str, Path]:
+        """The folders that are made for every store, the outer ones first."""
+        return {
+            "home": self.home,
+            "virtualenv": self.root,
+            "v4": self.shells,
+            "envs": self.envs,
+            "requests": self.requests,
+            "locks": self.locks,
+        }
+
+    @property
+    def _made(self) -> Path:
+        """Names the folders that venvkit made. Names are only ever added, so that two processes do not lose one."""
+        return self.root / ".made-by-venvkit"
+
+    def _note(self, names: Iterable[str]) -> None:
+        with contextlib.suppress(FileNotFoundError), self._made.open("a", encoding="ascii") as file:
+            file.write(" ".join((*names, "\n")))
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder, with those above it; returns whether it was not there."""
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):  # a refused request removed the one above meanwhile
+            try:
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                folder.mkdir()
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise
+                return False
+            return True
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))

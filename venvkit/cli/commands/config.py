@@ -6,7 +6,7 @@ import click
 
 from venvkit.cli.options.request import json_option
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.views.config import Configuration, Shown
+from venvkit.cli.views.config import Configuration
 from venvkit.settings import load_settings
 
 
@@ -14,4 +14,4 @@ from venvkit.settings import load_settings
 @json_option
 def command() -> Outcome:
     """List all variables with their values, where these come from, and what they mean."""
-    return Outcome(Configuration(tuple(Shown.of(setting) for setting in load_settings().explain())))
+    return Outcome(Configuration(load_settings().explain()))

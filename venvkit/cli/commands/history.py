@@ -7,7 +7,7 @@ import click
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.views.place import Generations, Histories
+from venvkit.cli.views.place import Histories
 from venvkit.store.look.history import history
 
 
@@ -19,11 +19,4 @@ def command(model: str, engine: str | None) -> Outcome:
     """Show the environments that MODEL, a name or the path of a spec, had and can go back to."""
     layout = store()
     found = (entry for entry in select(layout, model, engine) if entry.state != "foreign")
-    return Outcome(
-        Histories(
-            tuple(
-                Generations(entry.model, entry.engine, entry.python, str(entry.path), history(layout, entry.path))
-                for entry in found
-            )
-        )
-    )
+    return Outcome(Histories(tuple((entry, history(layout, entry.path)) for entry in found)))

@@ -7,7 +7,7 @@ import click
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select, store
 from venvkit.cli.outcome import Outcome
-from venvkit.cli.views.place import Place, Places
+from venvkit.cli.views.place import Places
 from venvkit.store.look.inventory import entries
 
 
@@ -21,5 +21,4 @@ def command(model: str | None, engine: str | None) -> Outcome:
     found = select(layout, model, engine) if model is not None else tuple(entries(layout))
     if engine is not None:
         found = tuple(entry for entry in found if entry.engine == engine.lower())
-    places = tuple(Place.of(entry) for entry in found)
-    return Outcome(Places(layout.root, places, tuple(entry.problem for entry in found)))
+    return Outcome(Places(layout.root, found))

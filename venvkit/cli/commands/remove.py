@@ -6,10 +6,11 @@ import click
 
 from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select_or_all, store
-from venvkit.cli.outcome import Failure, Outcome
-from venvkit.cli.views.place import Place, Removal, Removed
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.views.place import Removal
 from venvkit.errors import BusyError
 from venvkit.store.change.remove import remove_entry
+from venvkit.store.look.inventory import Entry
 
 
 @click.command("remove")
@@ -20,25 +21,23 @@ from venvkit.store.change.remove import remove_entry
 def command(model: str | None, engine: str | None, everything: bool) -> Outcome:
     """Remove the environments of MODEL, a name or the path of a spec; one that is in use stays."""
     layout = store()
-    removed: list[Removed] = []
+    removed: list[tuple[Entry, bool]] = []
     busy: list[BusyError] = []
     for entry in select_or_all(layout, model, engine, everything=everything):
         try:
-            removed.append(Removed(Place.of(entry), remove_entry(layout, entry)))
+            removed.append((entry, remove_entry(layout, entry)))
         except BusyError as error:
             busy.append(error)
     layout.prune_empty()
     return Outcome(Removal(tuple(removed)), _failure(busy))
 
 
-def _failure(busy: list[BusyError]) -> Failure | None:
+def _failure(busy: list[BusyError]) -> BusyError | None:
     if len(busy) < 2:
-        return Failure.of(busy[0]) if busy else None
-    return Failure.of(
-        BusyError(
-            f"{len(busy)} environments are in use",
-            code="in-use",
-            remedy="end those processes first",
-            details=tuple(f"{error.where}: {error.message}" for error in busy),
-        )
+        return next(iter(busy), None)
+    return BusyError(
+        f"{len(busy)} environments are in use",
+        code="in-use",
+        remedy="end those processes first",
+        details=tuple(f"{error.where}: {error.message}" for error in busy),
     )

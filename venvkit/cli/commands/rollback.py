@@ -30,4 +30,4 @@ def command(model: str, to: str | None, engine: str | None) -> Outcome:
         )
     entry = found[0]
     former, now = rollback(layout, entry.path, to)
-    return Outcome(RolledBack(entry.model, entry.engine, entry.python, str(entry.path), former, now))
+    return Outcome(RolledBack(entry, former, now))

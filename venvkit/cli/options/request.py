@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from venvkit.events import Observer, Warned
+from venvkit.settings import load_settings
 from venvkit.spec.options import OPTIONS, Option
 
 Command = Callable[..., Any]
@@ -84,6 +86,12 @@ def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 def enable_option(command: Command) -> Command:
     """Give a command `--enable/--disable`."""
     return click.option("--enable/--disable", default=None, help="Override XINFERENCE_ENABLE_VIRTUAL_ENV.")(command)
+
+
+def warn_disabled(enable: bool | None, observer: Observer) -> None:
+    """Warn where environments are switched off, by the option or the settings: a plan is made all the same."""
+    if not (load_settings().enable if enable is None else enable):
+        observer(Warned("disabled", "environments are switched off: build would hand out the host's interpreter"))
 
 
 def json_option(command: Command) -> Command:

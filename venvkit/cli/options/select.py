@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from venvkit.errors import UsageError
 from venvkit.launch.given import is_path
@@ -12,7 +12,11 @@ from venvkit.settings import load_settings
 from venvkit.store.layout import Layout
 
 if TYPE_CHECKING:
+    from venvkit.launch.asked import Choices
     from venvkit.store.look.inventory import Entry
+
+# These tell the environments of a model apart; all other options decide what is planned.
+TELLING = frozenset({"engine", "python"})
 
 
 def store() -> Layout:
@@ -33,21 +37,32 @@ def select(layout: Layout, model: str, engine: str | None) -> tuple[Entry, ...]:
     """
     from venvkit.store.look.inventory import find_entries
 
-    return tuple(entry for name in _names(model) for entry in find_entries(layout, name, engine))
+    names: tuple[str, ...] = (model,)
+    if is_path(model):
+        from venvkit.spec.model import load_specs
+
+        names = tuple(dict.fromkeys(spec.name for spec in load_specs(model)))
+    return tuple(entry for name in names for entry in find_entries(layout, name, engine))
 
 
-def select_one(layout: Layout, model: str, choices: Mapping[str, Any]) -> Entry:
+def select_one(layout: Layout, model: str, choices: Choices, *, alone: bool = False) -> Entry:
     """Return the one environment of a model; `engine` and `python` of the choices tell several apart.
+
+    Args:
+        alone: Refuse other choices, which nothing in the store was built with.
 
     Raises:
         UsageError: There is none (`model-not-built`), or more than one (`model-ambiguous`).
     """
-    version = choices.get("python", "")
-    found = [
-        entry
-        for entry in select(layout, model, choices.get("engine"))
-        if f"{entry.python}.".startswith(f"{version}." if version else "")
-    ]
+    if alone and (other := sorted(choices.keys() - TELLING)):
+        raise UsageError(
+            f"nothing in the store was built with these options: {', '.join(other)}",
+            code="model-not-built",
+            where=model,
+            remedy="`venvkit build` with the same options makes it; without options, show takes any of the model's",
+        )
+    version = f"{choices['python']}." if choices.get("python") else ""
+    found = [entry for entry in select(layout, model, choices.get("engine")) if f"{entry.python}.".startswith(version)]
     found = [entry for entry in found if entry.state != "foreign"] or found
     if len(found) == 1:
         return found[0]
@@ -58,6 +73,24 @@ def select_one(layout: Layout, model: str, choices: Mapping[str, Any]) -> Entry:
         where=model,
         remedy="tell them apart with --engine and --python",
     )
+
+
+def select_answer(layout: Layout, model: str, choices: Choices) -> Entry | None:
+    """Return the place that answered this very request, as long as it still leads to the same environment."""
+    from venvkit.formats.entry import read_entry
+    from venvkit.launch.asked import Call
+
+    environ = dict(os.environ)
+    answer = read_entry(str(layout.request(Call(model, choices, load_settings(environ), environ).key())))
+    if answer is None:
+        return None
+    facts = answer["facts"]
+    wanted = (Path(facts["shell"]), Path(facts["path"]))
+    try:
+        entries = select(layout, facts["model"], facts["engine"])
+    except UsageError:
+        return None
+    return next((entry for entry in entries if (entry.path, entry.environment) == wanted), None)
 
 
 def select_or_all(layout: Layout, model: str | None, engine: str | None, *, everything: bool) -> tuple[Entry, ...]:
@@ -76,11 +109,3 @@ def select_or_all(layout: Layout, model: str | None, engine: str | None, *, ever
         return select(layout, model, engine)
     ours = (entry for entry in entries(layout) if entry.state != "foreign")
     return tuple(entry for entry in ours if engine is None or entry.engine == engine.lower())
-
-
-def _names(model: str) -> tuple[str, ...]:
-    if not is_path(model):
-        return (model,)
-    from venvkit.spec.model import load_specs
-
-    return tuple(dict.fromkeys(spec.name for spec in load_specs(model)))

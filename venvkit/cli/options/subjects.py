@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from venvkit.api import plan_env
 from venvkit.base.process import Runner
-from venvkit.cli.options.select import select_one, store
+from venvkit.cli.options.select import TELLING, select_one, store
 from venvkit.errors import UsageError
 from venvkit.events import Observer
 from venvkit.formats.receipt import Receipt, read_receipt
@@ -21,8 +20,8 @@ from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan
 from venvkit.store.layout import Layout
 
-# These tell the environments of a model apart; all others decide what is planned.
-_TELLING = {"engine", "python"}
+if TYPE_CHECKING:
+    from venvkit.launch.asked import Choices
 
 
 class Subject(Struct, frozen=True):
@@ -58,7 +57,7 @@ class Subject(Struct, frozen=True):
         return problem_of(self.receipt, Runner(cancel=cancel))
 
 
-def subject(text: str, choices: Mapping[str, Any], observer: Observer, cancel: threading.Event) -> Subject:
+def subject(text: str, choices: Choices, observer: Observer, cancel: threading.Event) -> Subject:
     """Return the plan that `text` names: a spec's path, a model of the store, an environment's id, or else a model.
 
     Args:
@@ -72,18 +71,18 @@ def subject(text: str, choices: Mapping[str, Any], observer: Observer, cancel: t
     if not _is_stored(text, layout):
         made = plan_env(text, observer=observer, cancel=cancel, **choices)
         return Subject(made.reading.spec.name, "", made.key, made.plan, planned=made.recipe.problem)
-    receipt = _by_id(text, layout) or _by_name(text, choices, layout)
+    receipt = _receipt(text, choices, layout)
     return Subject(receipt.model, receipt.id, receipt.key, receipt.plan, receipt=receipt)
 
 
-def refuse_options(texts: tuple[str, ...], choices: Mapping[str, Any]) -> None:
+def refuse_options(texts: tuple[str, ...], choices: Choices) -> None:
     """Refuse options of a plan where no spec is planned: they would be passed over in silence.
 
     Raises:
         UsageError: `options-unused`.
     """
     layout = store()
-    other = sorted(choices.keys() - _TELLING)
+    other = sorted(choices.keys() - TELLING)
     if other and all(_is_stored(text, layout) for text in texts):
         raise UsageError(
             f"an environment of the store was built already, so nothing is planned with {', '.join(other)}",
@@ -111,19 +110,16 @@ def _is_stored(text: str, layout: Layout) -> bool:
     return any(os.path.isdir(folder / text) for folder in (layout.shells, layout.envs))  # noqa: PTH112
 
 
-def _by_id(text: str, layout: Layout) -> Receipt | None:
-    place = layout.envs / text
-    if not _is_stored(text, layout) or not place.is_dir():
-        return None
-    return read_receipt(place) or _unusable(text, "it has no receipt")
-
-
-def _by_name(model: str, choices: Mapping[str, Any], layout: Layout) -> Receipt:
-    entry = select_one(layout, model, choices)
-    return entry.receipt or _unusable(model, entry.problem)
-
-
-def _unusable(text: str, problem: str) -> NoReturn:
+def _receipt(text: str, choices: Choices, layout: Layout) -> Receipt:
+    """Return the receipt of an environment that is named by its id, or by its model."""
+    place, problem = layout.envs / text, "it has no receipt"
+    if place.is_dir():
+        receipt = read_receipt(place)
+    else:
+        entry = select_one(layout, text, choices)
+        receipt, problem = entry.receipt, entry.problem
+    if receipt is not None:
+        return receipt
     raise UsageError(
         f"the environment cannot say what is in it: {problem}",
         code="environment-unusable",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -24,26 +24,28 @@ class Fields(Struct, frozen=True):
     title: str = ""
 
 
+class Cell(Struct, frozen=True):
+    """A cell that stands out from its column."""
+
+    text: str
+    style: Style
+
+
 class Column(Struct, frozen=True):
     """A column of a table.
 
     Args:
+        of: The cell of an item: an attribute, or a function of the item; by default the attribute of the column's name.
         folds: A long cell may be folded where the page is narrow.
         below: It is the last column, and its cells are sentences: a terminal has them under their rows.
     """
 
     name: str
     style: Style = "plain"
+    of: str | Callable[[Any], str | Cell] = ""
     right: bool = False
     folds: bool = False
     below: bool = False
-
-
-class Cell(Struct, frozen=True):
-    """A cell that stands out from its column."""
-
-    text: str
-    style: Style
 
 
 Row = tuple["str | Cell", ...]
@@ -73,6 +75,17 @@ def table(
         tuple(tuple(row[place] for place in kept) for row in filled),
         style,
     )
+
+
+def listed(title: str, items: Iterable[object], columns: Iterable[Column], style: Style = "strong") -> Table:
+    """Return a table with a row for each item, without the columns in which every cell is empty."""
+    columns = tuple(columns)
+    return table(title, columns, [[_cell(item, column) for column in columns] for item in items], style)
+
+
+def _cell(item: object, column: Column) -> str | Cell:
+    value = column.of(item) if callable(column.of) else getattr(item, column.of or column.name)
+    return value if isinstance(value, (str, Cell)) else str(value)
 
 
 def text_of(cell: str | Cell) -> str:

@@ -1,14 +1,19 @@
-"""Progress on standard error: one living line on a terminal, one plain line a phase elsewhere; warnings always."""
+"""Progress on standard error: a living line or a bar on a terminal, plain lines elsewhere; warnings always."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from venvkit.cli.output import say
 from venvkit.cli.page.text import clean, size
-from venvkit.events import Event, InstallProgress, Observer, Phase, PhaseStarted, Waiting, Warned
+from venvkit.events import Event, InstallProgress, Observer, Phase, PhaseStarted, Step, Waiting, Warned
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WORDS: dict[Phase, str] = {
     "request": "reading the request of",
@@ -21,6 +26,8 @@ _WORDS: dict[Phase, str] = {
     "seal": "sealing",
     "wait": "waiting for",
 }
+_STAGES = {"read": "reading", "plan": "planning", "build": "building"}
+_EVERY_S = 10.0
 
 
 @contextlib.contextmanager
@@ -29,7 +36,7 @@ def reporting(*, quiet: bool) -> Iterator[Observer]:
     if quiet:
         yield _warn
     elif sys.stderr.isatty():
-        with _living_line() as observer:
+        with _living() as observer:
             yield observer
     else:
         yield _Lines()
@@ -41,10 +48,12 @@ def _warn(event: Event) -> None:
 
 
 class _Lines:
-    """A plain line for each phase, and one for each thing waited for."""
+    """A plain line for each phase and each thing waited for; of steps the first, the last, one in ten seconds."""
 
     def __init__(self) -> None:
         self._waited: set[str] = set()
+        self._told = 0.0
+        self._troubles = 0
 
     def __call__(self, event: Event) -> None:
         _warn(event)
@@ -52,27 +61,68 @@ class _Lines:
             if event.what in self._waited:
                 return
             self._waited.add(event.what)
-        if isinstance(event, (PhaseStarted, Waiting)) and (text := _sentence(event)):
+        if isinstance(event, Step):
+            self._step(event)
+        elif isinstance(event, (PhaseStarted, Waiting)) and (text := _sentence(event)):
             say("quiet", "", text)
+
+    def _step(self, step: Step) -> None:
+        self._troubles = 0 if step.done == 0 else self._troubles + step.trouble
+        now = time.monotonic()
+        if step.stage == "read" or not step.total:
+            return
+        if step.done in (0, step.total) or now - self._told >= _EVERY_S:
+            self._told = now
+            without = f", {self._troubles} without success" if self._troubles else ""
+            say("quiet", "", f"{_STAGES[step.stage]} {step.done} of {step.total}{without}")
 
 
 @contextlib.contextmanager
-def _living_line() -> Iterator[Observer]:
+def _living() -> Iterator[Observer]:
+    """Show phases on one living line, and the steps of a run over many models, once they begin, as a bar."""
     from rich.text import Text
 
-    from venvkit.cli.page.terminal import console
+    from venvkit.cli.page.terminal import console, styled
 
     page = console(sys.stderr)
-    with page.status("") as status:
+    with contextlib.ExitStack() as shown:
+        status = shown.enter_context(page.status(""))
+        draw: Callable[[Step], None] | None = None
 
         def observe(event: Event) -> None:
+            nonlocal draw
             if isinstance(event, Warned):
-                page.print(Text.assemble(("warning: ", "yellow"), clean(event.message)), soft_wrap=True)
-            elif text := _sentence(event):
-                line = Text(clean(text), no_wrap=True, overflow="ellipsis")
-                status.update(line)
+                page.print(styled("warning: ", "warn") + styled(event.message, "plain"), soft_wrap=True)
+            elif isinstance(event, Step):
+                if draw is None:
+                    status.stop()
+                    draw = shown.enter_context(_bar(page))
+                draw(event)
+            elif draw is None and (text := _sentence(event)):
+                status.update(Text(clean(text), no_wrap=True, overflow="ellipsis"))
 
         yield observe
+
+
+@contextlib.contextmanager
+def _bar(page: Console) -> Iterator[Callable[[Step], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
+
+    label = TextColumn("{task.fields[label]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, label, console=page, transient=True) as progress:
+        task = progress.add_task("", total=None, label="")
+        stage = ""
+
+        def draw(step: Step) -> None:
+            nonlocal stage
+            if step.stage != stage:
+                stage = step.stage
+                progress.reset(task, total=step.total, description=_STAGES[stage])
+            progress.update(task, completed=step.done, total=step.total, label=clean(step.label))
+
+        yield draw
 
 
 def _sentence(event: Event) -> str:

@@ -14,8 +14,6 @@ from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Line
 
 if TYPE_CHECKING:
-    from venvkit.cli.views.place import Place
-    from venvkit.formats.receipt import Receipt
     from venvkit.launch.handle import Environment
 
 
@@ -25,16 +23,26 @@ class Built(Struct, frozen=True):
     env: Environment
 
     def data(self) -> object:
+        from venvkit.cli.options.select import store
         from venvkit.cli.views.plan import PlanView
+        from venvkit.store.lock.lease import in_use
 
-        receipt = self.env.receipt
+        env, receipt = self.env, self.env.receipt
         return {
-            **plain(_place(self.env, receipt)),
-            "environment": str(self.env.path),
-            "interpreter": str(self.env.python),
-            "built": self.env.built,
+            "model": env.model,
+            "engine": (env.engine or "default").lower(),
+            "python": env.version,
+            "path": str(env.shell or env.path),
+            "key": env.key,
+            "state": "host" if env.is_host else "ready",
+            "size": receipt.size if receipt else 0,
+            "in_use": receipt is not None and in_use(store().lease(receipt.id)),
+            "environment": str(env.path),
+            "interpreter": str(env.python),
+            "built": env.built,
+            "rolled_back": bool(env.rolled_back),
             "plan": PlanView.built(receipt).data() if receipt else None,
-            "conflicts": [plain(item) for item in receipt.conflicts] if receipt else [],
+            "conflicts": plain(receipt.conflicts) if receipt else [],
         }
 
     def blocks(self) -> Iterator[Block]:
@@ -45,32 +53,10 @@ class Built(Struct, frozen=True):
             how = "built" if env.built else "was there already"
             engine = f" for {env.engine.lower()}" if env.engine else ""
             yield Line(f"{env.model}{engine}, Python {env.version}: {how}", "good")
-        if env.built:
-            yield from self._contents()
+        if env.rolled_back:
+            yield Line(f"rolled back from {env.rolled_back}; `--upgrade` or a changed request ends that", "strong")
+        if env.built and (receipt := env.receipt) is not None:
+            from venvkit.cli.views.plan import built_blocks
+
+            yield from built_blocks(receipt)
         yield Line(f"interpreter: {env.python}")
-
-    def _contents(self) -> Iterator[Block]:
-        from venvkit.cli.views.conflicts import conflict_tables
-        from venvkit.cli.views.plan import PlanView
-
-        receipt = self.env.receipt
-        if receipt is not None:
-            yield from PlanView.built(receipt).tables(verb="installed")
-            yield from conflict_tables(receipt.conflicts)
-
-
-def _place(env: Environment, receipt: Receipt | None) -> Place:
-    from venvkit.cli.options.select import store
-    from venvkit.cli.views.place import Place
-    from venvkit.store.lock.lease import in_use
-
-    return Place(
-        model=env.model,
-        engine=(env.engine or "default").lower(),
-        python=env.version,
-        path=str(env.shell or env.path),
-        key=env.key,
-        state="host" if env.is_host else "ready",
-        size=receipt.size if receipt is not None else 0,
-        in_use=receipt is not None and in_use(store().lease(receipt.id)),
-    )

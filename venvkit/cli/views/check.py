@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import Failure, plain
-from venvkit.cli.page.blocks import Block, Column, Line, table
+from venvkit.cli.outcome import plain
+from venvkit.cli.page.blocks import Block, Column, Line, listed
 from venvkit.cli.page.text import counted
 from venvkit.errors import ProofError
 from venvkit.launch.examine import Verdict
+
+_FINDING = (Column("kind", "bad"), Column("what", of="message", folds=True))
 
 
 class Verdicts(Struct, frozen=True):
@@ -19,20 +21,15 @@ class Verdicts(Struct, frozen=True):
     verdicts: tuple[Verdict, ...]
 
     @property
-    def failed(self) -> tuple[Verdict, ...]:
-        return tuple(verdict for verdict in self.verdicts if not verdict.ok)
-
-    @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> ProofError | None:
         """The failure that `check` ends with: an environment is not proved."""
-        if not self.failed:
+        failed = [verdict.label for verdict in self.verdicts if not verdict.ok]
+        if not failed:
             return None
-        return Failure.of(
-            ProofError(
-                f"{counted(len(self.failed), 'environment')} of {len(self.verdicts)} not proved",
-                where=", ".join(verdict.label for verdict in self.failed),
-                remedy="`venvkit check --repair` rebuilds it",
-            )
+        return ProofError(
+            f"{counted(len(failed), 'environment')} of {len(self.verdicts)} not proved",
+            where=", ".join(failed),
+            remedy="`venvkit check --repair` rebuilds it",
         )
 
     def data(self) -> object:
@@ -44,7 +41,6 @@ class Verdicts(Struct, frozen=True):
         for verdict in self.verdicts:
             if verdict.ok:
                 yield Line(f"{verdict.label}: proved", "good")
-                continue
-            rows = [(finding.kind, finding.message) for finding in verdict.findings]
-            title = f"{verdict.label}: {counted(len(rows), 'finding')}"
-            yield table(title, (Column("kind", "bad"), Column("what", folds=True)), rows, "bad")
+            else:
+                title = f"{verdict.label}: {counted(len(verdict.findings), 'finding')}"
+                yield listed(title, verdict.findings, _FINDING, "bad")

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import Failure
-from venvkit.cli.page.blocks import Block, Column, Line, table
+from venvkit.cli.outcome import plain
+from venvkit.cli.page.blocks import Block, Column, Line, listed
 from venvkit.cli.page.text import counted, size
 from venvkit.errors import BusyError
-from venvkit.store.collect.gc import Report
+from venvkit.store.collect.gc import Left, Report
+
+_PATH = Column("path", folds=True)
 
 
 class Collection(Struct, frozen=True):
@@ -20,44 +22,35 @@ class Collection(Struct, frozen=True):
     dry_run: bool
     cache: str | None
 
-    def failure(self, max_size: int | None) -> Failure | None:
+    def failure(self, max_size: int | None) -> BusyError | None:
         """Return the failure of a collection that did not reach `max_size` because environments are in use."""
         busy = [item for item in self.report.left if item.pids]
         if max_size is None or self.report.size <= max_size or not busy:
             return None
-        return Failure.of(
-            BusyError(
-                f"{size(self.report.size)} remain, more than asked for, and {counted(len(busy), 'environment')} in use",
-                code="in-use",
-                details=tuple(f"{item.path}: pid {', '.join(map(str, item.pids))}" for item in busy),
-                remedy="end those processes first",
-            )
+        return BusyError(
+            f"{size(self.report.size)} remain, more than asked for, and {counted(len(busy), 'environment')} in use",
+            code="in-use",
+            details=tuple(f"{item.path}: pid {', '.join(map(str, item.pids))}" for item in busy),
+            remedy="end those processes first",
         )
 
     def data(self) -> object:
-        return {
-            "dry_run": self.dry_run,
-            "removed": [{"kind": item.kind, "path": str(item.path), "why": item.why} for item in self.report.removed],
-            "left": [{"path": str(item.path), "why": item.why, "pids": list(item.pids)} for item in self.report.left],
-            "freed": self.report.freed,
-            "size": self.report.size,
-            "cache": self.cache,
-        }
+        return {"dry_run": self.dry_run, **plain(self.report), "cache": self.cache}
 
     def blocks(self) -> Iterator[Block]:
-        columns = (Column("what"), Column("path", folds=True), Column("why", "quiet", folds=True))
-        if self.report.removed:
+        removed, left = self.report.removed, self.report.left
+        if removed:
+            columns = (Column("what", of="kind"), _PATH, Column("why", "quiet", folds=True))
             verb = "would go" if self.dry_run else "removed"
-            rows = [(item.kind, str(item.path), item.why) for item in self.report.removed]
-            yield table(f"{counted(len(rows), 'thing')} {verb}", columns, rows)
-        if self.report.left:
-            stay = [("left", str(item.path), _why(item.why, item.pids)) for item in self.report.left]
-            yield table(f"{counted(len(stay), 'thing')} left alone", columns, stay)
+            yield listed(f"{counted(len(removed), 'thing')} {verb}", removed, columns)
+        if left:
+            columns = (Column("what", of=lambda _: "left"), _PATH, Column("why", "quiet", of=_why, folds=True))
+            yield listed(f"{counted(len(left), 'thing')} left alone", left, columns)
         if self.cache:
             yield Line(self.cache)
         what = "would be freed" if self.dry_run else "freed"
         yield Line(f"{size(self.report.freed)} {what}, {size(self.report.size)} in environments")
 
 
-def _why(why: str, pids: tuple[int, ...]) -> str:
-    return f"{why} by pid {', '.join(map(str, pids))}" if pids else why
+def _why(item: Left) -> str:
+    return f"{item.why} by pid {', '.join(map(str, item.pids))}" if item.pids else item.why

@@ -6,56 +6,40 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, table
+from venvkit.cli.page.blocks import Block, Cell, Column, listed
 from venvkit.settings import Setting
 
-
-class Shown(Struct, frozen=True):
-    """A variable as it may be shown."""
-
-    name: str
-    value: str
-    default: str
-    origin: str
-    acts: bool
-    meaning: str
-    fault: str
-
-    @classmethod
-    def of(cls, setting: Setting) -> Shown:
-        """Return what is shown of a setting."""
-        known = setting.variable
-        return cls(known.name, setting.shown, known.default, setting.origin, known.acts, known.meaning, setting.fault)
+_COLUMNS = (
+    Column("variable", of=lambda item: item.variable.name),
+    Column("value", "strong", of=lambda item: _value(item), folds=True),
+    Column("origin", of=lambda item: Cell(item.origin, "quiet" if item.origin == "default" else "version")),
+    Column("meaning", "quiet", of=lambda item: item.fault or item.variable.meaning, below=True),
+)
 
 
 class Configuration(Struct, frozen=True):
     """The result of `config`."""
 
-    variables: tuple[Shown, ...]
+    settings: tuple[Setting, ...]
 
     def data(self) -> object:
-        return plain(self.variables)
+        return [
+            {
+                "name": item.variable.name,
+                "value": item.shown,
+                "default": item.variable.default,
+                "origin": item.origin,
+                "acts": item.variable.acts,
+                "meaning": item.variable.meaning,
+                "fault": item.fault,
+            }
+            for item in self.settings
+        ]
 
     def blocks(self) -> Iterator[Block]:
-        yield self._table("venvkit acts on", acts=True)
-        yield self._table("only shown: they belong to the server", acts=False)
+        for title, acts in (("venvkit acts on", True), ("only shown: they belong to the server", False)):
+            yield listed(title, (item for item in self.settings if item.variable.acts is acts), _COLUMNS)
 
-    def _table(self, title: str, *, acts: bool) -> Block:
-        columns = (
-            Column("variable"),
-            Column("value", "strong", folds=True),
-            Column("origin"),
-            Column("meaning", "quiet", below=True),
-        )
-        rows = [
-            (
-                item.name,
-                Cell(f"{item.value} (not valid)", "bad") if item.fault else item.value or Cell("-", "quiet"),
-                Cell(item.origin, "quiet" if item.origin == "default" else "version"),
-                item.fault or item.meaning,
-            )
-            for item in self.variables
-            if item.acts is acts
-        ]
-        return table(title, columns, rows)
+
+def _value(item: Setting) -> str | Cell:
+    return Cell(f"{item.shown} (not valid)", "bad") if item.fault else item.shown or Cell("-", "quiet")

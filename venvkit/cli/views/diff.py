@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from venvkit.cli.options.subjects import Subject
 from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, Line, table
+from venvkit.cli.page.blocks import Block, Cell, Column, Line, listed
 from venvkit.cli.page.text import counted
 from venvkit.plan.explain import Change
 
-if TYPE_CHECKING:
-    pass
+_COLUMNS = (
+    Column("name", "strong"),
+    Column("change", of=lambda item: _kind(item)),
+    Column("before", "version", of=lambda item: item.before or "-"),
+    Column("after", "version", of=lambda item: item.after or "-"),
+    Column("was", "quiet", of="how_before"),
+    Column("is", "quiet", of="how_after"),
+)
 
 
 class Difference(Struct, frozen=True):
@@ -25,32 +30,16 @@ class Difference(Struct, frozen=True):
     changes: tuple[Change, ...]
 
     def data(self) -> object:
-        return {
-            "before": _side(self.before),
-            "after": _side(self.after),
-            "changes": plain(self.changes),
-        }
+        return {"before": _side(self.before), "after": _side(self.after), "changes": plain(self.changes)}
 
     def blocks(self) -> Iterator[Block]:
         sides = f"{self.before.label} -> {self.after.label}"
-        if not self.changes:
-            yield Line(f"{sides}: the same distributions", "good")
-            if self.before.key != self.after.key:
-                yield Line("their keys differ all the same: files, host, interpreter or build options do", "quiet")
+        if self.changes:
+            yield listed(f"{sides}: {counted(len(self.changes), 'difference')}", self.changes, _COLUMNS)
             return
-        columns = (
-            Column("name", "strong"),
-            Column("change"),
-            Column("before", "version"),
-            Column("after", "version"),
-            Column("was", "quiet"),
-            Column("is", "quiet"),
-        )
-        rows = [
-            (item.name, _kind(item), item.before or "-", item.after or "-", item.how_before, item.how_after)
-            for item in self.changes
-        ]
-        yield table(f"{sides}: {counted(len(rows), 'difference')}", columns, rows)
+        yield Line(f"{sides}: the same distributions", "good")
+        if self.before.key != self.after.key:
+            yield Line("their keys differ all the same: files, host, interpreter or build options do", "quiet")
 
 
 def _side(side: Subject) -> dict[str, str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import Failure
-from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Style, Table, table
+from venvkit.cli.outcome import told
+from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Style, listed
 from venvkit.cli.page.text import counted
-from venvkit.cli.views.fleet import interrupted, unread
-from venvkit.errors import UsageError
+from venvkit.cli.views.fleet import interrupted, not_here, unread
+from venvkit.errors import UsageError, VenvkitError
 from venvkit.fleet.building import Fleet, Made
 from venvkit.fleet.values import Trouble
 
@@ -19,6 +19,22 @@ from venvkit.fleet.values import Trouble
 _GRAVITY = (1, 7, 4, 6, 3, 5, 2)
 _STYLES: dict[str, Style] = {"built": "good", "ready": "good", "host": "quiet", "failed": "bad"}
 _WORDS = {"built": "built", "ready": "was there already", "host": "switched off: the host", "failed": "failed"}
+_MODEL = Column("model", "strong")
+_ENGINE = Column("engine", of=lambda one: one.engine or "-")
+_READY = (
+    Column("model", "strong", lambda one: one.environment.model, folds=True),
+    Column("engine", of=lambda one: one.engine or ""),
+    Column("state", of=lambda one: Cell(_WORDS[one.state], _STYLES[one.state])),
+    Column("seconds", "quiet", lambda one: f"{one.seconds:.1f}", right=True),
+    Column("environment", "quiet", lambda one: one.environment.path.name, folds=True),
+)
+_FAILED = (
+    _MODEL,
+    _ENGINE,
+    Column("code", of=lambda one: one.trouble.code),
+    Column("why", "quiet", lambda one: _why(one.trouble), below=True),
+)
+_WARNED = (_MODEL, _ENGINE, Column("warning", "quiet", lambda one: "; ".join(one.warnings), below=True))
 
 
 class FleetBuilt(Struct, frozen=True):
@@ -27,109 +43,72 @@ class FleetBuilt(Struct, frozen=True):
     fleet: Fleet
 
     @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> VenvkitError | None:
         """The failure that the command ends with: an interruption, else the gravest of a build or of reading."""
-        fleet = self.fleet
-        if fleet.unfinished:
-            return interrupted(fleet.unfinished, "model")
-        failed = [(one, one.trouble) for one in fleet.made if one.trouble is not None]
-        if not failed:
-            return _unread_failure(fleet.order.faults)
-        worst = min((trouble for _, trouble in failed), key=_rank)
-        return Failure(
-            worst.code,
-            f"{len(failed)} of {len(fleet.made)} models have no environment; the gravest: {worst.message}",
-            worst.where,
-            worst.remedy,
-            tuple(f"{one.model}{f' for {one.engine}' if one.engine else ''}: {item.code}" for one, item in failed),
-            worst.exit_code,
+        made, faults = self.fleet.made, self.fleet.order.faults
+        if self.fleet.unfinished:
+            return interrupted(self.fleet.unfinished, "model")
+        failed = [(one, one.trouble) for one in made if one.trouble is not None]
+        if failed:
+            worst = min((trouble for _, trouble in failed), key=_rank)
+            error = VenvkitError(
+                f"{len(failed)} of {len(made)} models have no environment; the gravest: {worst.message}",
+                code=worst.code,
+                where=worst.where,
+                remedy=worst.remedy,
+                details=tuple(
+                    f"{one.model}{f' for {one.engine}' if one.engine else ''}: {item.code}" for one, item in failed
+                ),
+            )
+            error.exit_code = worst.exit_code
+            return error
+        if not faults:
+            return None
+        return UsageError(
+            f"{counted(len(faults), 'file')} could not be read, and its models were not built",
+            code="spec-unread",
+            remedy="correct the file, or move it out of the folder",
+            details=faults,
         )
 
     def data(self) -> object:
         made = self.fleet.made
         return {
             "environments": [_made(one) for one in made],
-            "passed_over": list(self.fleet.order.passed),
-            "faults": list(self.fleet.order.faults),
+            "passed_over": self.fleet.order.passed,
+            "faults": self.fleet.order.faults,
             "totals": {
                 "targets": len(made) + self.fleet.unfinished,
                 "states": dict(Counter(one.state for one in made)),
-                "environments": len(_ids(made)),
+                "environments": self._distinct(),
                 "elsewhere": dict(self.fleet.order.elsewhere),
                 "unfinished": self.fleet.unfinished,
             },
         }
 
     def blocks(self) -> Iterator[Block]:
-        parts = (self._ready(), self._passed(), self._failed(), self._warnings(), unread(self.fleet.order.faults))
+        made, order = self.fleet.made, self.fleet.order
+        passed = "passed over: another spec of the name has the place"
+        parts = (
+            listed("environments", (one for one in made if one.environment is not None), _READY),
+            listed(passed, order.passed, (Column("model", of=str, folds=True),), "warn"),
+            listed("failed", (one for one in made if one.trouble is not None), _FAILED, "bad"),
+            listed("warnings", (one for one in made if one.warnings), _WARNED, "warn"),
+            unread(order.faults),
+        )
         yield from (part for part in parts if part.rows)
-        yield Fields(tuple(self._sums()), title="in all")
+        yield Fields(tuple((name, value) for name, value in self._sums() if value), title="in all")
 
-    def _ready(self) -> Table:
-        columns = (
-            Column("model", "strong", folds=True),
-            Column("engine"),
-            Column("state"),
-            Column("seconds", "quiet", right=True),
-            Column("environment", "quiet", folds=True),
-        )
-        made = [one for one in self.fleet.made if one.environment is not None]
-        rows = [
-            (
-                one.environment.model if one.environment else one.model,
-                one.engine or "",
-                Cell(_WORDS[one.state], _STYLES[one.state]),
-                f"{one.seconds:.1f}",
-                _id(one),
-            )
-            for one in made
-        ]
-        return table("environments", columns, rows)
-
-    def _failed(self) -> Table:
-        columns = (Column("model", "strong"), Column("engine"), Column("code"), Column("why", "quiet", below=True))
-        rows = [
-            (one.model, one.engine or "-", one.trouble.code, _why(one.trouble))
-            for one in self.fleet.made
-            if one.trouble is not None
-        ]
-        return Table("failed", columns, tuple(rows), "bad")
-
-    def _passed(self) -> Table:
-        rows = [(line,) for line in self.fleet.order.passed]
-        return table(
-            "passed over: another spec of the name has the place", (Column("model", folds=True),), rows, "warn"
-        )
-
-    def _warnings(self) -> Table:
-        columns = (Column("model", "strong"), Column("engine"), Column("warning", "quiet", below=True))
-        rows = [(one.model, one.engine or "-", "; ".join(one.warnings)) for one in self.fleet.made if one.warnings]
-        return Table("warnings", columns, tuple(rows), "warn")
+    def _distinct(self) -> int:
+        found = (one.environment for one in self.fleet.made if one.environment is not None)
+        return len({environment.path.name for environment in found if not environment.is_host})
 
     def _sums(self) -> Iterator[tuple[str, str]]:
-        made = self.fleet.made
-        states = Counter(one.state for one in made)
+        states = Counter(one.state for one in self.fleet.made)
         yield "models", ", ".join(f"{count} {_WORDS[state]}" for state, count in states.most_common()) or "none"
-        yield "environments", f"{len(_ids(made))} distinct"
-        others = [f"{count} of {engine}" for engine, count in self.fleet.order.elsewhere]
-        if others:
-            yield "not for this platform", ", ".join(others)
-        if self.fleet.unfinished:
-            yield "not finished", str(self.fleet.unfinished)
-
-
-def _unread_failure(faults: Sequence[str]) -> Failure | None:
-    """Return the failure of files that may hold more models and could not be read."""
-    if not faults:
-        return None
-    return Failure.of(
-        UsageError(
-            f"{counted(len(faults), 'file')} could not be read, and its models were not built",
-            code="spec-unread",
-            remedy="correct the file, or move it out of the folder",
-            details=tuple(faults),
-        )
-    )
+        yield "environments", f"{self._distinct()} distinct"
+        yield "not for this platform", not_here(self.fleet.order.elsewhere)
+        yield "not finished", str(self.fleet.unfinished or "")
 
 
 def _rank(trouble: Trouble) -> int:
@@ -137,7 +116,7 @@ def _rank(trouble: Trouble) -> int:
 
 
 def _made(one: Made) -> dict[str, object]:
-    env, trouble = one.environment, one.trouble
+    env = one.environment
     return {
         "model": env.model if env else one.model,
         "engine": one.engine,
@@ -148,19 +127,10 @@ def _made(one: Made) -> dict[str, object]:
         "interpreter": str(env.python) if env else "",
         "built": env.built if env else False,
         "seconds": round(one.seconds, 3),
-        "error": trouble
-        and {name: getattr(trouble, name) for name in ("code", "message", "where", "remedy", "details")},
-        "warnings": list(one.warnings),
+        "error": one.trouble and told(one.trouble),
+        "warnings": one.warnings,
     }
 
 
 def _why(trouble: Trouble) -> str:
     return ": ".join(filter(None, (trouble.where, trouble.message, "; ".join(trouble.details[:2]))))
-
-
-def _ids(made: Iterable[Made]) -> set[str]:
-    return {_id(one) for one in made if one.environment is not None and not one.environment.is_host}
-
-
-def _id(one: Made) -> str:
-    return one.environment.path.name if one.environment is not None else ""

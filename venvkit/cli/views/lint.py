@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import Failure
+from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.cli.page.text import counted
 from venvkit.errors import UsageError
@@ -30,20 +30,20 @@ class Findings(Struct, frozen=True):
     @property
     def count(self) -> str:
         """How many there are, in words."""
+        specs = counted(self.checked.specs, "spec")
         if not self.checked.findings:
-            return f"{counted(self.checked.specs, 'spec')}, no findings"
-        kinds = f"{counted(self.errors, 'error')}, {counted(self.warnings, 'warning')}"
-        return f"{counted(self.checked.specs, 'spec')}: {kinds}"
+            return f"{specs}, no findings"
+        return f"{specs}: {counted(self.errors, 'error')}, {counted(self.warnings, 'warning')}"
 
     @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> UsageError | None:
         """The failure that `lint` ends with: a spec has an error."""
-        if not self.errors:
-            return None
         faulty = list(dict.fromkeys(one.spot.document for one in self.checked.findings if one.severity == "error"))
+        if not faulty:
+            return None
         more = f" and {len(faulty) - 3} more" if len(faulty) > 3 else ""
         where = f"{', '.join(faulty[:3])}{more}"
-        return Failure.of(UsageError(self.count, code="lint-failed", where=where, remedy="correct what is named"))
+        return UsageError(self.count, code="lint-failed", where=where, remedy="correct what is named")
 
     def data(self) -> object:
         found = [_data(one) for one in self.checked.findings]
@@ -56,6 +56,4 @@ class Findings(Struct, frozen=True):
 
 
 def _data(one: Finding) -> dict[str, object]:
-    spot = one.spot
-    where = {"file": spot.file, "index": spot.index, "place": spot.place, "line": spot.line}
-    return {"code": one.code, "severity": one.severity, **where, "what": one.what, "remedy": one.remedy}
+    return {"code": one.code, "severity": one.severity, **plain(one.spot), "what": one.what, "remedy": one.remedy}

@@ -1,4 +1,4 @@
-"""Results about places in the store: one row, a list of them, and the environment that one leads to."""
+"""Results about places in the store: a list of them, the environments that they had, and what was removed."""
 
 from __future__ import annotations
 
@@ -8,166 +8,104 @@ from pathlib import Path
 from msgspec import Struct
 
 from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, Line, Style, table
+from venvkit.cli.page.blocks import Block, Cell, Column, Line, Style, listed
 from venvkit.cli.page.text import counted, size
 from venvkit.store.look.history import Past
 from venvkit.store.look.inventory import Entry
 
 _STATE_STYLES: dict[str, Style] = {"ready": "good", "host": "good", "foreign": "quiet"}
+_USE = Column("use", of=lambda item: "in use" if item.in_use else "")
+_PLACES = (
+    Column("model", "strong", folds=True),
+    Column("engine"),
+    Column("python", "version"),
+    Column("state", of=lambda entry: Cell(entry.condition, _STATE_STYLES.get(entry.state, "bad"))),
+    Column("size", of=lambda entry: size(entry.size) if entry.key else "-", right=True),
+    _USE,
+    Column("key", "quiet", of=lambda entry: entry.key[:16]),
+    Column("problem", "quiet", folds=True),
+)
+_GENERATIONS = (
+    Column("environment", "strong", of="id"),
+    Column("since"),
+    Column("state", of=lambda past: Cell("in force", "good") if past.current else Cell("kept", "quiet")),
+    _USE,
+    Column("problem", "bad", folds=True),
+    Column("installed", "quiet", of=lambda past: ", ".join(past.installed), folds=True),
+)
 
 
-class Place(Struct, frozen=True):
-    """One model's place in the store. `path` is its shell; `engine` as in that path."""
+def place(entry: Entry) -> dict[str, object]:
+    """Return what is told of a place; `path` is its shell, and `engine` as in that path."""
+    names = ("model", "engine", "python", "path", "key", "state", "size", "in_use", "rolled_back")
+    return {name: plain(getattr(entry, name)) for name in names}
 
-    model: str
-    engine: str
-    python: str
-    path: str
-    key: str
-    state: str
-    size: int
-    in_use: bool
 
-    @classmethod
-    def of(cls, entry: Entry) -> Place:
-        """Return what is listed of an entry."""
-        return cls(
-            entry.model,
-            entry.engine,
-            entry.python,
-            str(entry.path),
-            entry.key,
-            entry.state,
-            entry.size,
-            entry.in_use,
-        )
+def called(entry: Entry) -> str:
+    """Return a place in words."""
+    return f"{entry.model} ({entry.engine}, Python {entry.python})"
 
 
 class Places(Struct, frozen=True):
     """The models of a store."""
 
     root: Path
-    places: tuple[Place, ...]
-    problems: tuple[str, ...]
+    entries: tuple[Entry, ...]
 
     def data(self) -> object:
-        return plain(self.places)
+        return list(map(place, self.entries))
 
     def blocks(self) -> Iterator[Block]:
-        if not self.places:
+        if self.entries:
+            yield listed(f"{counted(len(self.entries), 'environment')} in {self.root}", self.entries, _PLACES)
+        else:
             yield Line(f"no model has an environment in {self.root}")
-            return
-        columns = (
-            Column("model", "strong", folds=True),
-            Column("engine"),
-            Column("python", "version"),
-            Column("state"),
-            Column("size", right=True),
-            Column("use"),
-            Column("key", "quiet"),
-            Column("problem", "quiet", folds=True),
-        )
-        rows = [
-            (
-                place.model,
-                place.engine,
-                place.python,
-                state_cell(place.state),
-                size(place.size) if place.key else "-",
-                "in use" if place.in_use else "",
-                place.key[:16],
-                problem,
-            )
-            for place, problem in zip(self.places, self.problems, strict=True)
-        ]
-        yield table(f"{counted(len(rows), 'environment')} in {self.root}", columns, rows)
-
-
-def state_cell(state: str) -> Cell:
-    """Return a state in its colour."""
-    return Cell(state, _STATE_STYLES.get(state, "bad"))
-
-
-class Generations(Struct, frozen=True):
-    """The environments that one model had."""
-
-    model: str
-    engine: str
-    python: str
-    path: str
-    generations: tuple[Past, ...]
 
 
 class Histories(Struct, frozen=True):
-    """The result of `history`."""
+    """The result of `history`: the environments that each place had."""
 
-    models: tuple[Generations, ...]
+    places: tuple[tuple[Entry, tuple[Past, ...]], ...]
 
     def data(self) -> object:
-        return plain(self.models)
+        return [{**_head(entry), "generations": plain(past)} for entry, past in self.places]
 
     def blocks(self) -> Iterator[Block]:
-        columns = (
-            Column("environment", "strong"),
-            Column("since"),
-            Column("state"),
-            Column("use"),
-            Column("problem", "bad", folds=True),
-            Column("installed", "quiet", folds=True),
-        )
-        for item in self.models:
-            rows = [
-                (
-                    past.id,
-                    past.since,
-                    Cell("in force", "good") if past.current else Cell("kept", "quiet"),
-                    "in use" if past.in_use else "",
-                    past.problem,
-                    ", ".join(past.installed),
-                )
-                for past in item.generations
-            ]
-            title = f"{item.model} ({item.engine}, Python {item.python}): {counted(len(rows), 'environment')}"
-            yield table(title, columns, rows) if rows else Line(title)
+        for entry, past in self.places:
+            title = f"{called(entry)}: {counted(len(past), 'environment')}"
+            yield listed(title, past, _GENERATIONS) if past else Line(title)
 
 
 class RolledBack(Struct, frozen=True):
     """The result of `rollback`: the ids of what was in force, and of what is now."""
 
-    model: str
-    engine: str
-    python: str
-    path: str
+    entry: Entry
     former: str
     environment: str
 
     def data(self) -> object:
-        return plain(self)
+        return {**_head(self.entry), "former": self.former, "environment": self.environment}
 
     def blocks(self) -> Iterator[Block]:
-        yield Line(f"{self.model} ({self.engine}, Python {self.python}): {self.former} -> {self.environment}", "good")
+        yield Line(f"{called(self.entry)}: {self.former} -> {self.environment}", "good")
         yield Line("what runs keeps what it started with; `--upgrade` or a changed request builds anew", "quiet")
 
 
-class Removed(Struct, frozen=True):
-    """A place that is no more. `environment_removed` is false where another model uses the environment."""
-
-    place: Place
-    environment_removed: bool
-
-
 class Removal(Struct, frozen=True):
-    """The result of `remove`."""
+    """The result of `remove`: each place, and whether its environment went too; else another model uses that."""
 
-    removed: tuple[Removed, ...]
+    removed: tuple[tuple[Entry, bool], ...]
 
     def data(self) -> object:
-        return [{**plain(item.place), "environment_removed": item.environment_removed} for item in self.removed]
+        return [{**place(entry), "environment_removed": whole} for entry, whole in self.removed]
 
     def blocks(self) -> Iterator[Block]:
         if not self.removed:
             yield Line("nothing was removed")
-        for item in self.removed:
-            place = item.place
-            freed = f", {size(place.size)} freed" if item.environment_removed else ", its environment is still used"
-            yield Line(f"removed {place.model} ({place.engine}, Python {place.python}){freed}")
+        for entry, whole in self.removed:
+            freed = f", {size(entry.size)} freed" if whole else ", its environment is still used"
+            yield Line(f"removed {called(entry)}{freed}")
+
+
+def _head(entry: Entry) -> dict[str, object]:
+    return {"model": entry.model, "engine": entry.engine, "python": entry.python, "path": str(entry.path)}

@@ -3,174 +3,133 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
+from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Style, Table, listed
 from venvkit.cli.page.text import counted, size
 from venvkit.cli.views.why import chain_of, explained
-from venvkit.events import Warned
 from venvkit.formats.receipt import Receipt
 from venvkit.host.distribution import Unreadable
 from venvkit.launch.planning import Planned
 from venvkit.plan.explain import Why
-from venvkit.plan.values import Absent, Held, Inherited, Installed, Plan, Relaxed, Repaired, Shadow, Violation
+from venvkit.plan.values import Installed, Plan
 from venvkit.spec.language.requires import unreadable_requires
 
-if TYPE_CHECKING:
-    pass
-
-_REASON = Column("reason", "quiet", folds=True)
+# What a plan tells beside what it installs.
+_PARTS = ("inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "hidden", "warnings")
+# The last link of a chain is what asks for the distribution itself.
+_REASON = Column("reason", "quiet", of=lambda item: item.reason[-1] if item.reason else "", folds=True)
 _NAME = Column("name", "strong")
 _VERSION = Column("version", "version")
-_ON_HOST = Column("on the host", "version")
-_HERE = Column("here", "version")
-
-
-class Install(Struct, frozen=True):
-    """A distribution that is installed. `size` is in bytes, None when no source tells it."""
-
-    name: str
-    version: str
-    url: str | None
-    reason: tuple[str, ...]
-    size: int | None
-    builds: bool
-
-    @classmethod
-    def of(cls, item: Installed) -> Install:
-        """Return what is shown of it."""
-        found = item.description
-        return cls(item.name, item.version, item.url or found.url, item.reason, found.size, found.builds)
+_ON_HOST = Column("on the host", "version", of="host_version")
+_HERE = Column("here", "version", of="version")
+_DISTRIBUTION = Column("distribution", "strong")
+_REQUIRES = Column("requires", of="requirement", folds=True)
+_FINDS = Column("finds", of=lambda item: Cell(item.found or "nothing", "bad"))
+_ASKED = Column("asked", "strong", of="requirement")
+_BECAUSE = Column("because", "quiet", folds=True)
+_OWNERS = {"same-file": "both own it", "split": "split between environment and host"}
+_CONFLICT = (
+    Column("distributions", "strong", of=lambda item: f"{item.first}, {item.second}"),
+    Column("file", of="path", folds=True),
+    Column("kind", of=lambda item: Cell(_OWNERS[item.kind], "warn")),
+    Column("remedy", "quiet"),
+)
 
 
 class PlanView(Struct, frozen=True):
     """A plan. `python` is the environment's version, `host` the interpreter behind it, empty when it sees none."""
 
+    plan: Plan
     python: str
     host: str
-    install: tuple[Install, ...]
-    inherit: tuple[Inherited, ...]
-    shadow: tuple[Shadow, ...]
-    held: tuple[Held, ...]
-    repaired: tuple[Repaired, ...]
-    broken: tuple[Violation, ...]
-    relaxed: tuple[Relaxed, ...]
-    absent: tuple[Absent, ...]
-    warnings: tuple[Warned, ...]
     key: str
-    unreadable: tuple[Unreadable, ...]
-    download_bytes: int
-
-    @classmethod
-    def of(cls, plan: Plan, *, python: str, host: str, key: str, unreadable: tuple[Unreadable, ...] = ()) -> PlanView:
-        """Return what is shown of a plan."""
-        return cls(
-            python=python,
-            host=host,
-            install=tuple(Install.of(item) for item in plan.install),
-            inherit=plan.inherit,
-            shadow=plan.shadow,
-            held=plan.held,
-            repaired=plan.repaired,
-            broken=plan.broken,
-            relaxed=plan.relaxed,
-            absent=plan.absent,
-            warnings=plan.warnings,
-            key=key,
-            unreadable=unreadable,
-            download_bytes=plan.download_bytes,
-        )
+    unreadable: tuple[Unreadable, ...] = ()
 
     @classmethod
     def built(cls, receipt: Receipt) -> PlanView:
-        """Return the plan that an environment was built from."""
-        return cls.of(receipt.plan, python=receipt.interpreter, host=receipt.host_python, key=receipt.key)
+        """Return the plan that an environment was built from, with what the proofs hid beside."""
+        plan = replace(receipt.plan, hidden=receipt.hidden or receipt.plan.hidden)
+        return cls(plan, receipt.interpreter, receipt.host_python, receipt.key)
 
     def data(self) -> dict[str, object]:
-        data: dict[str, object] = plain(self)
-        return data
+        return {
+            "python": self.python,
+            "host": self.host,
+            "install": [_install(item) for item in self.plan.install],
+            **{name: plain(getattr(self.plan, name)) for name in _PARTS},
+            "key": self.key,
+            "unreadable": plain(self.unreadable),
+            "download_bytes": self.plan.download_bytes,
+        }
 
     def tables(self, *, verb: str) -> Iterator[Block]:
         """Yield the plan's parts that are not empty; `verb` heads what gets installed."""
-        yield self._install_table(verb) if self.install else Line(f"{verb}: nothing", "strong")
-        parts = (
-            self._inherit_table(),
-            self._held_table(),
-            self._repaired_table(),
-            self._relaxed_table(),
-            self._absent_table(),
-            self._warnings_table(),
-            self._broken_table(),
-            self._unreadable_table(),
-        )
-        yield from (part for part in parts if part.rows)
+        yield self._install_table(verb) if self.plan.install else Line(f"{verb}: nothing", "strong")
+        for items, title, columns, style in self._parts():
+            if items:
+                yield listed(title, items, columns, style)
 
     def _install_table(self, verb: str) -> Table:
-        known = all(item.size is not None for item in self.install)
-        amount = f"{'' if known else 'at least '}{size(self.download_bytes)}"
-        replaced = {str(item.name): item.host_version for item in self.shadow}
-        columns = (_NAME, _VERSION, Column("size", right=True), Column("note", "warn", folds=True), _REASON)
-        rows = [
-            (item.name, item.version, size(item.size), _note(item, replaced.get(item.name)), _last(item.reason))
-            for item in self.install
-        ]
-        return table(f"{verb}: {counted(len(rows), 'distribution')}, {amount}", columns, rows)
+        items = self.plan.install
+        known = all(item.description.size is not None for item in items)
+        amount = f"{'' if known else 'at least '}{size(self.plan.download_bytes)}"
+        replaced = {item.name: f"replaces {item.host_version}" for item in self.plan.shadow}
 
-    def _inherit_table(self) -> Table:
-        rows = [(item.name, item.version, _last(item.reason)) for item in self.inherit]
-        title = f"inherited: {counted(len(rows), 'distribution')} of the host"
-        return table(title, (_NAME, _VERSION, _REASON), rows)
+        def note(item: Installed) -> str:
+            built = "from source" if item.description.builds else ""
+            return ", ".join(filter(None, (replaced.get(item.name), built)))
 
-    def _held_table(self) -> Table:
-        columns = (Column("distribution", "strong"), Column("requires", folds=True))
-        rows = [(item.distribution, item.requirement) for item in self.held]
-        return table("held: bounds of the host that were kept", columns, rows)
+        columns = (_NAME, _VERSION, Column("size", of=_size, right=True), Column("note", "warn", note, folds=True))
+        return listed(f"{verb}: {counted(len(items), 'distribution')}, {amount}", items, (*columns, _REASON))
 
-    def _repaired_table(self) -> Table:
-        columns = (_NAME, _ON_HOST, _HERE, Column("download", right=True), Column("because", "quiet", folds=True))
-        sizes = {item.name: item.size for item in self.install}
-        rows = [
-            (item.name, item.host_version, item.version, size(sizes.get(item.name)), item.because)
-            for item in self.repaired
-        ]
-        return table("repaired: what would have been broken, installed anew", columns, rows)
-
-    def _relaxed_table(self) -> Table:
-        columns = (Column("asked", "strong"), _ON_HOST, _HERE)
-        rows = [(item.requirement, item.host_version, item.version) for item in self.relaxed]
-        return table("relaxed: pins to the host's version that have no solution", columns, rows)
-
-    def _absent_table(self) -> Table:
-        columns = (Column("asked", "strong"), Column("because", "quiet", folds=True))
-        rows = [(item.requirement, item.reason) for item in self.absent]
-        return table("absent: optional, and without a solution", columns, rows, "warn")
-
-    def _warnings_table(self) -> Table:
-        rows = [(item.code, item.message) for item in self.warnings]
-        return table("warnings of the resolver", (Column("code", "warn"), Column("about", folds=True)), rows, "warn")
-
-    def _broken_table(self) -> Table:
-        columns = (Column("distribution", "strong"), Column("requires", folds=True), Column("finds"))
-        rows = [(item.distribution, item.requirement, Cell(item.found or "nothing", "bad")) for item in self.broken]
-        return table(f"broken: {counted(len(rows), 'requirement')} not met", columns, rows, "bad")
-
-    def _unreadable_table(self) -> Table:
-        columns = (Column("path", folds=True), Column("why", "quiet", folds=True))
-        rows = [(item.path, item.why) for item in self.unreadable]
-        return table(f"unreadable on the host: {len(rows)}", columns, rows, "warn")
+    def _parts(self) -> Iterator[tuple[tuple[object, ...], str, tuple[Column, ...], Style]]:
+        plan = self.plan
+        sizes = {item.name: _size(item) for item in plan.install}
+        download = Column("download", of=lambda item: sizes.get(item.name, "-"), right=True)
+        inherited = f"inherited: {counted(len(plan.inherit), 'distribution')} of the host"
+        yield plan.inherit, inherited, (_NAME, _VERSION, _REASON), "strong"
+        yield plan.held, "held: bounds of the host that were kept", (_DISTRIBUTION, _REQUIRES), "strong"
+        repaired = "repaired: what would have been broken, installed anew"
+        yield plan.repaired, repaired, (_NAME, _ON_HOST, _HERE, download, _BECAUSE), "strong"
+        because = Column("because", "quiet", of="reason", folds=True)
+        hidden = "hidden: of the host, and not seen by the environment"
+        yield plan.hidden, hidden, (_NAME, Column("on the host", "version", "version"), because), "warn"
+        relaxed = "relaxed: pins to the host's version that have no solution"
+        yield plan.relaxed, relaxed, (_ASKED, _ON_HOST, _HERE), "strong"
+        yield plan.absent, "absent: optional, and without a solution", (_ASKED, because), "warn"
+        about = Column("about", of="message", folds=True)
+        yield plan.warnings, "warnings of the resolver", (Column("code", "warn"), about), "warn"
+        broken = f"broken: {counted(len(plan.broken), 'requirement')} not met"
+        yield plan.broken, broken, (_DISTRIBUTION, _REQUIRES, _FINDS), "bad"
+        where = (Column("path", folds=True), Column("why", "quiet", folds=True))
+        yield self.unreadable, f"unreadable on the host: {len(self.unreadable)}", where, "warn"
 
 
-def _note(item: Install, replaced: str | None) -> str:
-    notes = [f"replaces {replaced}"] if replaced else []
-    return ", ".join([*notes, *(["from source"] if item.builds else [])])
+def built_blocks(receipt: Receipt) -> Iterator[Block]:
+    """Yield what was installed and inherited, and which distributions conflict over files."""
+    yield from PlanView.built(receipt).tables(verb="installed")
+    if receipt.conflicts:
+        yield listed(f"{counted(len(receipt.conflicts), 'conflict')} over files", receipt.conflicts, _CONFLICT, "warn")
 
 
-def _last(reason: tuple[str, ...]) -> str:
-    """Return the last link of a chain: what asks for the distribution itself."""
-    return reason[-1] if reason else ""
+def _install(item: Installed) -> dict[str, object]:
+    found = item.description
+    return {
+        "name": item.name,
+        "version": item.version,
+        "url": item.url or found.url,
+        "reason": item.reason,
+        "size": found.size,
+        "builds": found.builds,
+    }
+
+
+def _size(item: Installed) -> str:
+    return size(item.description.size)
 
 
 class Decision(Struct, frozen=True):
@@ -183,14 +142,10 @@ class Decision(Struct, frozen=True):
     @classmethod
     def of(cls, planned: Planned, *, explain: bool = False) -> Decision:
         """Return what is shown of a plan that was made."""
-        host = planned.recipe.host
-        view = PlanView.of(
-            planned.plan,
-            python=planned.recipe.interpreter.version,
-            host=host.interpreter.python if host is not None else "",
-            key=planned.key,
-            unreadable=(*planned.reading.host.unreadable, *unreadable_requires(planned.reading.host.distributions)),
-        )
+        host, seen = planned.recipe.host, planned.reading.host
+        unreadable = (*seen.unreadable, *unreadable_requires(seen.distributions))
+        behind = host.interpreter.python if host is not None else ""
+        view = PlanView(planned.plan, planned.recipe.interpreter.version, behind, planned.key, unreadable)
         why = explained(planned.plan, planned.recipe.problem) if explain else None
         return cls(planned.reading.spec.name, view, why)
 
@@ -199,12 +154,10 @@ class Decision(Struct, frozen=True):
         return {**self.plan.data(), **why}
 
     def blocks(self) -> Iterator[Block]:
-        plan = self.plan
-        yield Fields(
-            (("python", plan.python), ("host", plan.host or "not visible"), ("key", plan.key[:16])),
-            title=f"{self.model}: plan",
-        )
-        yield from plan.tables(verb="to install")
+        view = self.plan
+        facts = (("python", view.python), ("host", view.host or "not visible"), ("key", view.key[:16]))
+        yield Fields(facts, title=f"{self.model}: plan")
+        yield from view.tables(verb="to install")
         yield from map(chain_of, self.why or ())
-        if not plan.broken:
+        if not view.plan.broken:
             yield Line("consistent: every requirement that is reached holds, and nothing of the host is broken", "good")

@@ -3,84 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.cli.page.text import size
-from venvkit.cli.views.conflicts import conflict_tables
-from venvkit.cli.views.place import Place
-from venvkit.cli.views.plan import PlanView
-from venvkit.formats.receipt import Conflict
+from venvkit.cli.views.place import place
+from venvkit.cli.views.plan import PlanView, built_blocks
+from venvkit.formats.receipt import Receipt
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import holders
 from venvkit.store.look.inventory import Entry
-
-if TYPE_CHECKING:
-    pass
 
 
 class Sight(Struct, frozen=True):
     """The result of `show`: a place, and what its receipt says where it has one."""
 
-    place: Place
-    environment: str
-    interpreter: str
-    host: str
-    created: str
-    venvkit: str
-    uv: str
-    problem: str
+    entry: Entry
+    receipt: Receipt | None
     used_by: tuple[int, ...]
-    plan: PlanView | None
-    conflicts: tuple[Conflict, ...] = ()
 
     @classmethod
     def of(cls, layout: Layout, entry: Entry) -> Sight:
         """Return what is shown of an entry of the store."""
-        receipt = entry.receipt
-        lease = layout.lease(entry.environment.name) if entry.environment is not None else None
-        return cls(
-            place=Place.of(entry),
-            environment=str(entry.environment or ""),
-            interpreter=receipt.python if receipt else "",
-            host=receipt.host_python if receipt else "",
-            created=receipt.created if receipt else "",
-            venvkit=receipt.venvkit if receipt else "",
-            uv=receipt.uv if receipt else "",
-            problem=entry.problem,
-            used_by=holders(lease) if lease is not None and entry.in_use else (),
-            plan=PlanView.built(receipt) if receipt else None,
-            conflicts=receipt.conflicts if receipt else (),
-        )
+        used = entry.environment is not None and entry.in_use
+        pids = holders(layout.lease(entry.environment.name)) if used and entry.environment is not None else ()
+        return cls(entry, entry.receipt, pids)
 
     def data(self) -> object:
-        own = plain(self)
-        return {**own.pop("place"), **own}
+        receipt = self.receipt
+        return {
+            **place(self.entry),
+            "environment": str(self.entry.environment or ""),
+            "interpreter": receipt.python if receipt else "",
+            "host": receipt.host_python if receipt else "",
+            "created": receipt.created if receipt else "",
+            "venvkit": receipt.venvkit if receipt else "",
+            "uv": receipt.uv if receipt else "",
+            "problem": self.entry.problem,
+            "used_by": self.used_by,
+            "plan": PlanView.built(receipt).data() if receipt else None,
+            "conflicts": plain(receipt.conflicts) if receipt else [],
+        }
 
     def blocks(self) -> Iterator[Block]:
-        place = self.place
-        engine = "" if place.engine == "default" else f" for {place.engine}"
-        if self.problem:
-            yield Line(f"{place.model}{engine}, Python {place.python}: {place.state}, {self.problem}", "bad")
-        else:
-            yield Line(f"{place.model}{engine}, Python {place.python}: {place.state}", "good")
+        entry = self.entry
+        engine = "" if entry.engine == "default" else f" for {entry.engine}"
+        problem = f", {entry.problem}" if entry.problem else ""
+        title = f"{entry.model}{engine}, Python {entry.python}: {entry.condition}{problem}"
+        yield Line(title, "bad" if problem else "good")
         yield Fields(tuple((name, value) for name, value in self._facts() if value))
-        if self.plan is not None:
-            yield from self.plan.tables(verb="installed")
-            yield from conflict_tables(self.conflicts)
+        if self.receipt is not None:
+            yield from built_blocks(self.receipt)
 
     def _facts(self) -> Iterator[tuple[str, str]]:
-        place = self.place
-        how = f"uv {self.uv}" if self.uv else "pip"
-        yield "shell", place.path
-        yield "environment", self.environment
-        yield "interpreter", self.interpreter
-        yield "host", self.host or ("not visible" if self.plan else "")
-        yield "key", place.key
-        yield "size", size(place.size) if place.key else ""
-        yield "created", f"{self.created} by venvkit {self.venvkit} with {how}" if self.created else ""
+        entry, receipt = self.entry, self.receipt
+        yield "shell", str(entry.path)
+        yield "environment", str(entry.environment or "")
+        if receipt is not None:
+            yield "interpreter", receipt.python
+            yield "host", receipt.host_python or "not visible"
+        yield "key", entry.key
+        yield "size", size(entry.size) if entry.key else ""
+        if receipt is not None:
+            tool = f"uv {receipt.uv}" if receipt.uv else "pip"
+            yield "created", f"{receipt.created} by venvkit {receipt.venvkit} with {tool}"
         pids = ", ".join(map(str, self.used_by))
-        yield "in use", (f"by pid {pids}" if pids else "yes") if place.in_use else "no"
+        yield "in use", (f"by pid {pids}" if pids else "yes") if entry.in_use else "no"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,9 +14,6 @@ from venvkit.plan.explain import Why, why
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan
 from venvkit.spec.language.requires import required_name
-
-if TYPE_CHECKING:
-    pass
 
 
 def explained(plan: Plan, problem: Problem) -> tuple[Why, ...]:
@@ -42,41 +38,29 @@ def _explanation(found: Why, plan: Plan, problem: Problem) -> str:
     for item in plan.absent:
         if required_name(item.requirement) == found.name:
             return f"it is optional and has no solution: {item.reason}"
-    near = difflib.get_close_matches(found.name, _names(plan, problem), n=1)
+    names = sorted({*map(str, problem.host), *(str(item.name) for item in plan.install)})
+    near = difflib.get_close_matches(found.name, names, n=1)
     return "nothing that the model reaches requires it" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _names(plan: Plan, problem: Problem) -> list[str]:
-    return sorted({*map(str, problem.host), *(str(item.name) for item in plan.install)})
-
-
-def chain_of(found: Why) -> Fields:
-    """Return the reason of one distribution, one requirement of its chain a line."""
-    return Fields(tuple(_chain(found)), title=_title(found))
-
-
-def all_of(found: Why) -> Fields:
-    """Return everything that is known of one name."""
-    asks = _listed("required by", found.required_by)
-    return Fields((*_chain(found), *asks), title=_title(found))
+def chain_of(found: Why, *, whole: bool = False) -> Fields:
+    """Return the reason of one distribution, a requirement of its chain a line; `whole` adds all that require it."""
+    version = f" {found.version}" if found.version else ""
+    asks = _lines("required by", found.required_by) if whole else ()
+    return Fields((*_chain(found), *asks), title=f"{found.name}{version}: {found.status}")
 
 
 def _chain(found: Why) -> Iterator[tuple[str, str]]:
-    yield from _listed("because", found.reason)
+    yield from _lines("because", found.reason)
     if found.status == "installed":
         yield "not inherited", f"{found.cause}: {found.explanation}"
     else:
         yield "that is", found.explanation
 
 
-def _listed(label: str, lines: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _lines(label: str, lines: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines):
         yield "" if number else label, line
-
-
-def _title(found: Why) -> str:
-    version = f" {found.version}" if found.version else ""
-    return f"{found.name}{version}: {found.status}"
 
 
 class Answer(Struct, frozen=True):
@@ -92,4 +76,4 @@ class Answer(Struct, frozen=True):
 
     def blocks(self) -> Iterator[Block]:
         yield Line(self.label, "quiet")
-        yield all_of(self.why)
+        yield chain_of(self.why, whole=True)

@@ -10,6 +10,7 @@ from venvkit.base.digest import canonical_json
 from venvkit.base.files import delete, exists, remove_tree, write_atomically
 from venvkit.base.watch import Watch
 from venvkit.formats.entry import SCHEMA, is_newer
+from venvkit.formats.mark import read_mark
 from venvkit.formats.receipt import Receipt
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import attempt
@@ -22,27 +23,29 @@ def write_entry(
     receipt: Receipt,
     shell: Path,
     *,
+    facts: Mapping[str, Any],
     deep: str,
     watches: Sequence[Watch],
-    model: str,
-    engine: str | None,
     call: Mapping[str, Any] | None,
-) -> Mapping[str, Any]:
-    """Record that `request` is answered by an environment, and return the facts that the warm path will give.
+    planned: int,
+) -> None:
+    """Record that `request` is answered by an environment.
 
     Args:
         request: The request key.
+        facts: What the warm path will give, see `facts_of`.
         deep: Digest of the request after parsing and of the host's content: when only watches moved, an equal one
             says that nothing has changed.
         watches: What the request and the host were read from.
         call: What repeats the call, so that a spoilt environment can be built anew; None when that may not be stored.
+        planned: When the request was planned, in nanoseconds since the epoch; a rollback does not lead later ones.
     """
-    facts = facts_of(layout, receipt, shell, model=model, engine=engine)
     entry = {
         "schema": SCHEMA,
         "facts": facts,
         "deep": deep,
         "call": call,
+        "planned": planned,
         "size": receipt.size,
         "watches": [*watches, *own_watches(receipt, shell)],
     }
@@ -51,11 +54,16 @@ def write_entry(
         remove_tree(place)
     # One that a power cut has spoilt is none: then the environment is found by its content.
     write_atomically(place, canonical_json(entry), what="index", sync="never")
-    return facts
 
 
-def facts_of(layout: Layout, receipt: Receipt, shell: Path, *, model: str, engine: str | None) -> Mapping[str, Any]:
-    """Return what an `Environment` is made of."""
+def facts_of(
+    layout: Layout, receipt: Receipt, shell: Path, *, model: str, engine: str | None, rolled_back: str = ""
+) -> Mapping[str, Any]:
+    """Return what an `Environment` is made of.
+
+    Args:
+        rolled_back: The id of the environment that a rollback led away from; empty when none did.
+    """
     return {
         "model": model,
         "engine": engine,
@@ -68,6 +76,7 @@ def facts_of(layout: Layout, receipt: Receipt, shell: Path, *, model: str, engin
         "scripts": list(receipt.scripts),
         "libraries": list(receipt.libraries),
         "lease": str(layout.lease(receipt.id)),
+        "rolled_back": rolled_back,
     }
 
 
@@ -87,7 +96,9 @@ def forget_gone(layout: Layout) -> None:
         if entry is None:
             useful = is_newer(str(path))
         else:
-            useful = all(exists(entry["facts"][name]) for name in ("path", "shell"))
+            mark = read_mark(Path(entry["facts"]["shell"]))
+            led = mark.led_to(Path(entry["facts"]["path"]), entry.get("planned", 0)) if mark is not None else None
+            useful = exists(entry["facts"]["shell"]) and exists(led or entry["facts"]["path"])
         if useful:
             continue
         with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from venvkit.base.files import exists
@@ -9,6 +10,7 @@ from venvkit.errors import BusyError
 from venvkit.formats.receipt import is_known
 from venvkit.store.change.environment import collect_environment
 from venvkit.store.change.index import forget
+from venvkit.store.disk.space import writing
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import holders, in_use
 from venvkit.store.lock.processes import running_from
@@ -25,8 +27,10 @@ def remove_entry(layout: Layout, entry: Entry) -> bool:
 
     Raises:
         BusyError: A process runs from the shell or the environment in force (`in-use`).
+        MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
     """
-    with hold_shell(layout, entry.path) as held:
+    layout.prepare()
+    with writing(layout), hold_shell(layout, entry.path) as held:
         former = wanted_by(entry.path)
         environment = entry.environment
         shared = environment is not None and environment in _wanted_by_others(layout, entry.path)
@@ -62,10 +66,12 @@ def _wanted_by_others(layout: Layout, shell: Path) -> set[Path]:
 
 
 def _busy(entry: Entry, pids: tuple[int, ...]) -> BusyError:
-    named = ", ".join(str(pid) for pid in pids if pid) or "unknown"
+    named = ", ".join("this process" if pid == os.getpid() else str(pid) for pid in pids if pid) or "unknown"
+    own = "call release() of each Environment that this process has" if os.getpid() in pids else ""
+    others = "end those processes first" if set(pids) != {os.getpid()} else ""
     return BusyError(
         f"{entry.model} is in use by pid {named}",
         code="in-use",
         where=str(entry.path),
-        remedy="end those processes first",
+        remedy=", and ".join(filter(None, (own, others))),
     )

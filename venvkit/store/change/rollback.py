@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from venvkit.base import crash
-from venvkit.base.digest import canonical_json
-from venvkit.base.files import exists, write_atomically
-from venvkit.base.watch import Watch
+from venvkit.base.files import exists
 from venvkit.errors import ProofError, UsageError
-from venvkit.formats.entry import read_entry
 from venvkit.formats.mark import Generation, Mark
 from venvkit.formats.receipt import Receipt
-from venvkit.store.change.index import facts_of
+from venvkit.store.disk.space import writing
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import Lease
 from venvkit.store.look.history import judged, mark_of
-from venvkit.store.look.index import index_entries, own_watches
 from venvkit.store.shell.point import hold_shell, point_shell
 
 
 def rollback(layout: Layout, shell: Path, to: str | None = None) -> tuple[str, str]:
     """Put a former environment of a shell in force again.
 
-    Every request that led to the environment in force leads to the former one afterwards, so that `ensure_env` gives
-    that until it is asked to upgrade, or asked for something else.
+    A request that the environment in force answers is answered by the former one afterwards where that one satisfies
+    it (see `launch.building.look_again`), until it is asked to upgrade, or changes.
 
     Args:
         to: The environment's id or the head of one; None for the one before the one in force.
@@ -37,19 +30,15 @@ def rollback(layout: Layout, shell: Path, to: str | None = None) -> tuple[str, s
     Raises:
         UsageError: There is no such generation (`no-generation`).
         ProofError: It cannot be used any more (`generation-spoilt`).
+        MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
     """
-    with hold_shell(layout, shell):
+    layout.prepare()
+    with writing(layout), hold_shell(layout, shell):
         mark = mark_of(shell)
         target = _target(mark, to)
         with Lease(layout.lease(target.id)):
             receipt = _usable(target.environment)
-            # The index first. An entry that was not written through does not hold, and is then looked at again with
-            # what it says, which is this environment.
-            moved = _lead(layout, shell, mark.environment, receipt, done=False)
-            crash.at("rollback-indexed")
-            point_shell(layout, shell, receipt)
-            for path in moved:
-                _write(layout, path, shell, receipt, done=True)
+            point_shell(layout, shell, receipt, rolled_back=True)
     return mark.environment.name, target.id
 
 
@@ -81,31 +70,3 @@ def _usable(environment: Path) -> Receipt:
             remedy="go back to another one, or build anew with --upgrade",
         )
     return receipt
-
-
-def _lead(layout: Layout, shell: Path, former: Path, receipt: Receipt, *, done: bool) -> list[Path]:
-    """Make the index entries that lead a shell to `former` lead to another environment, and return them."""
-    moved = []
-    for path, entry in index_entries(layout):
-        if entry is not None and (entry["facts"]["shell"], entry["facts"]["path"]) == (str(shell), str(former)):
-            _write(layout, path, shell, receipt, done=done)
-            moved.append(path)
-    return moved
-
-
-def _write(layout: Layout, path: Path, shell: Path, receipt: Receipt, *, done: bool) -> None:
-    entry = read_entry(str(path))
-    if entry is None:
-        return
-    facts: Mapping[str, Any] = entry["facts"]
-    watches = [watch for watch in entry["watches"] if not _is_own(watch, (facts["path"], str(shell)))]
-    pending: list[Watch] = [["pending", str(shell)]]
-    watches += own_watches(receipt, shell) if done else pending
-    watches = [watch for watch in watches if not done or watch not in pending]
-    fresh = facts_of(layout, receipt, shell, model=facts["model"], engine=facts["engine"])
-    now = {**entry, "facts": fresh, "size": receipt.size, "watches": watches}
-    write_atomically(path, canonical_json(now), what="index")
-
-
-def _is_own(watch: Watch, folders: tuple[str, str]) -> bool:
-    return isinstance(watch[1], str) and watch[1].startswith(tuple(f"{folder}/" for folder in folders))

@@ -6,6 +6,7 @@ Before an environment goes it is asked again, under its lock, whether it is leas
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from venvkit.store.change.environment import collect_environment
 from venvkit.store.change.index import forget, forget_gone
 from venvkit.store.collect.rules import Verdict, Wish, decide
 from venvkit.store.collect.sweep import rubble, sweep, sweep_locks
+from venvkit.store.disk.space import writing
 from venvkit.store.disk.usage import measure
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import hold
@@ -64,12 +66,15 @@ def collect(layout: Layout, wish: Wish) -> Report:
     """Collect a store's garbage.
 
     Raises:
-        OSError: The store cannot be read or written.
+        MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
     """
     if not exists(layout.root):
         return Report((), (), 0, 0)
-    layout.locks.mkdir(exist_ok=True)
-    with hold(layout.gc_lock, what="another collection", soft=layout.soft) as held:
+    with contextlib.ExitStack() as held:
+        if not wish.dry_run:
+            layout.prepare()
+            held.enter_context(writing(layout))
+            held.enter_context(hold(layout.gc_lock, what="another collection", soft=layout.soft)).discard = True
         found = survey(layout, wish.keep_last)
         stray = tuple(rubble(layout, foreign=wish.foreign))
         usage = measure([*found.environments, *(item.path for item in stray)])
@@ -79,7 +84,6 @@ def collect(layout: Layout, wish: Wish) -> Report:
         if wish.dry_run:
             return Report(tuple(_listed(verdict)), tuple(_left(layout, found)), usage.freed(doomed), usage.size(kept))
         removed, left = _carry_out(layout, verdict, wish)
-        held.discard = True
     gone = [item.path for item in removed if item.path in usage.links]
     left = (*left, *(item for item in _left(layout, found) if item.path not in {other.path for other in left}))
     kept = [path for path in found.environments if path not in set(gone)]

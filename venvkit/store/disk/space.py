@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -78,6 +79,19 @@ def near_cache(uv: Uv, layout: Layout) -> tuple[Uv, Path]:
     if near or named:
         return uv, cache
     return replace(uv, environ={**uv.environ, "UV_CACHE_DIR": str(layout.cache)}), layout.cache
+
+
+@contextlib.contextmanager
+def writing(layout: Layout) -> Iterator[None]:
+    """Change a store in the block.
+
+    Raises:
+        MachineError: The disk or the system refused a write (`disk`, `disk-space`).
+    """
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, layout.root) from error
 
 
 def disk_error(error: OSError, place: Path) -> MachineError:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
+from packaging.utils import canonicalize_name
 
 from venvkit.base import crash
 from venvkit.base.files import remove_tree
 from venvkit.base.process import Runner
 from venvkit.events import Observer, PhaseStarted, Warned
-from venvkit.formats.receipt import RECEIPT, Conflict, Hidden, Receipt, write_receipt
+from venvkit.formats.receipt import RECEIPT, Conflict, Receipt, write_receipt
 from venvkit.host.distribution import Distribution
-from venvkit.proof.fit import Unfit
+from venvkit.plan.values import Hidden
 from venvkit.proof.integrity import intact
 from venvkit.proof.metadata import prove_installed
 from venvkit.proof.ownership import find_conflicts
@@ -116,17 +117,33 @@ class Builder(Struct, frozen=True):
                 starter.close()
                 starter = self._start(place, children)
             installed = self._prove_files(place, site_packages, recipe)
+            hidden = recipe.plan.hidden
+            self._hide(place, site_packages, recipe, installed, hidden)
             unfit = prove_fit(place, site_packages, recipe, installed, self.runner, self.verdicts)
             if unfit:
                 for item in unfit:
                     self.observer(Warned("hidden", f"the environment does not see {item}"))
-                hiding = hiding_of(unfit, recipe, installed)
-                write_hook(site_packages, _hook(recipe, self.layout.lease(place.name), hiding))
+                found = (Hidden(canonicalize_name(item.name), item.version, str(item)) for item in unfit)
+                hidden = (*hidden, *found)
+                self._hide(place, site_packages, recipe, installed, hidden)
+            if hidden:
                 starter.close()
                 starter = self._start(place, children)
-            receipt = self._seal(place, site_packages, recipe, installed, unfit, starter)
+            receipt = self._seal(place, site_packages, recipe, installed, hidden, starter)
         crash.at("build-sealed")
         return receipt
+
+    def _hide(
+        self,
+        place: Path,
+        site_packages: Path,
+        recipe: Recipe,
+        installed: Sequence[Distribution],
+        hidden: Sequence[Hidden],
+    ) -> None:
+        if hidden:
+            hiding = hiding_of(hidden, recipe, installed)
+            write_hook(site_packages, _hook(recipe, self.layout.lease(place.name), hiding))
 
     def _start(self, place: Path, children: contextlib.ExitStack) -> Starter:
         starter = Starter(place / "bin" / "python", self.runner)
@@ -143,7 +160,7 @@ class Builder(Struct, frozen=True):
         site_packages: Path,
         recipe: Recipe,
         installed: Sequence[Distribution],
-        unfit: Sequence[Unfit],
+        hidden: Sequence[Hidden],
         starter: Starter,
     ) -> Receipt:
         write_launchers(place / "bin", _inherited(recipe))
@@ -165,9 +182,11 @@ class Builder(Struct, frozen=True):
         compile_hook(site_packages)
         crash.at("build-verified")
         self.observer(PhaseStarted("seal", place.name))
-        hidden = tuple(Hidden(item.name, item.distribution.partition("==")[2], str(item)) for item in unfit)
         receipt = replace(
-            receipt_of(place, site_packages, recipe, self.uv_version), conflicts=conflicts, hidden=hidden, size=size
+            receipt_of(place, site_packages, recipe, self.uv_version),
+            conflicts=conflicts,
+            hidden=tuple(hidden),
+            size=size,
         )
         write_receipt(receipt)
         return receipt
@@ -227,7 +246,7 @@ def _inherited(recipe: Recipe) -> list[Distribution]:
 
 def _conflicts(recipe: Recipe, installed: Iterable[Distribution]) -> tuple[Conflict, ...]:
     own = tuple(installed)
-    replaced = {item.name for item in own}
+    replaced = {item.name for item in own} | {item.name for item in recipe.plan.hidden}
     host = recipe.host.distributions if recipe.host is not None else ()
     wanted = {item.name for item in recipe.plan.install if len(item.reason) == 1}
     return find_conflicts(own, [item for item in host if item.name not in replaced], wanted)

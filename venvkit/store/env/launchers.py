@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def write_launchers(bin_folder: Path, inherited: Iterable[Distribution]) -> None
 
 
 def _shebang(python: Path) -> str:
-    if len(f"#!{python}") <= _SHEBANG_LIMIT and " " not in str(python):
+    if len(os.fsencode(f"#!{python}")) <= _SHEBANG_LIMIT and " " not in str(python):
         return f"#!{python}"
-    return f"#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''"
+    # To Python these lines are one string. A quoted path has no three quotes in a row, and a home no backslash.
+    return f"#!/bin/sh\n'''exec' {shlex.quote(str(python))} \"$0\" \"$@\"\n' '''"

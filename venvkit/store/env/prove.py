@@ -10,6 +10,7 @@ from venvkit.errors import ProofError
 from venvkit.formats.pointer import HOOK, POINTER
 from venvkit.host.contents import import_names
 from venvkit.host.distribution import Distribution
+from venvkit.plan.values import Hidden
 from venvkit.proof.fit import Unfit, unfit_distributions
 from venvkit.proof.imports import failed_imports
 from venvkit.store.env.hiding import hiding_source
@@ -20,17 +21,18 @@ from venvkit.store.env.recipe import Recipe
 def visible(recipe: Recipe, installed: Sequence[Distribution]) -> list[Distribution]:
     """Return the distributions that the child sees: the installed ones, then those of the host behind them."""
     host = recipe.host.distributions if recipe.host is not None else ()
-    replaced = {item.name for item in installed}
+    replaced = {item.name for item in installed} | {item.name for item in recipe.plan.hidden}
     return [*installed, *(item for item in host if item.name not in replaced)]
 
 
-def hiding_of(unfit: Sequence[Unfit], recipe: Recipe, installed: Sequence[Distribution]) -> str:
-    """Return the start-up code that hides distributions; names that a visible one has too stay visible."""
-    names = {item.name for item in unfit}
-    view = visible(recipe, installed)
-    hidden = frozenset[str]().union(*(import_names(item) for item in view if item.name in names))
-    seen = frozenset[str]().union(*(import_names(item) for item in view if item.name not in names))
-    return hiding_source(hidden - seen, names)
+def hiding_of(hidden: Sequence[Hidden], recipe: Recipe, installed: Sequence[Distribution]) -> str:
+    """Return the start-up code that hides host distributions; names that a visible one has too stay visible."""
+    names = {item.name for item in hidden}
+    host = recipe.host.distributions if recipe.host is not None else ()
+    hidden_names = frozenset[str]().union(*(import_names(item) for item in host if item.name in names))
+    view = [item for item in visible(recipe, installed) if item.name not in names]
+    seen = frozenset[str]().union(*map(import_names, view))
+    return hiding_source(hidden_names - seen, names)
 
 
 def prove_hook(site_packages: Path, source: str) -> None:

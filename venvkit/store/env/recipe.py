@@ -82,5 +82,6 @@ class Recipe(Struct, frozen=True, dict=True):
                 "build": [self.sources.no_build_isolation] if builds else None,
                 "verify": sorted(self.imports),
                 **({} if self.backend == "uv" else {"backend": self.backend}),
+                **({"hidden": [[item.name, item.version] for item in self.plan.hidden]} if self.plan.hidden else {}),
             }
         )  # fmt: skip

@@ -27,7 +27,7 @@ def claims(recipe: Recipe) -> tuple[tuple[str, str], ...]:
 
 def repaired_roots(recipe: Recipe) -> tuple[tuple[str, str], ...]:
     """Return the requirements that the planner added so that host distributions stay whole."""
-    return tuple((f"kept whole: {item.name}=={item.host_version}", str(item.name)) for item in recipe.plan.repaired)
+    return tuple((f"repair of {item.name}=={item.host_version}", str(item.name)) for item in recipe.plan.repaired)
 
 
 def receipt_of(place: Path, site_packages: Path, recipe: Recipe, uv_version: str) -> Receipt:

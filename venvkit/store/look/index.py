@@ -62,7 +62,7 @@ def _paths(layout: Layout) -> list[str]:
 
 
 # How many there are of those below.
-OWN_WATCHES = 6
+OWN_WATCHES = 7
 
 
 def own_watches(receipt: Receipt, shell: Path) -> list[Watch]:
@@ -74,6 +74,7 @@ def own_watches(receipt: Receipt, shell: Path) -> list[Watch]:
         path / RECEIPT,
         Path(receipt.site_packages),
         shell / MARK,
+        shell / "bin",
         shell / Path(receipt.site_packages).relative_to(path) / POINTER,
     ]
     return [stat_watch(str(place)) for place in places]

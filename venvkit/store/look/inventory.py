@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from venvkit.errors import MachineError, UsageError
+from venvkit.formats.mark import read_mark
 from venvkit.formats.receipt import Receipt, read_receipt
 from venvkit.proof.integrity import fault
 from venvkit.store.layout import Layout
@@ -47,6 +48,17 @@ class Entry(Struct, frozen=True):
     in_use: bool
     key: str = ""
     size: int = 0
+
+    @property
+    def rolled_back(self) -> bool:
+        """A rollback put its environment in force."""
+        mark = read_mark(self.path)
+        return mark is not None and mark.is_rolled_back
+
+    @property
+    def condition(self) -> str:
+        """Its state in words."""
+        return f"{self.state}, rolled back" if self.rolled_back else self.state
 
     @property
     def receipt(self) -> Receipt | None:

@@ -24,7 +24,7 @@ from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import HeldLock, hold
 from venvkit.store.look.shells import shell_target
 from venvkit.store.shell.foreign import move_foreign
-from venvkit.store.shell.scripts import fit_interpreter, link_scripts
+from venvkit.store.shell.scripts import fit_interpreter, link_scripts, wanted_scripts
 
 
 @contextlib.contextmanager
@@ -40,11 +40,16 @@ def is_pointed(shell: Path, receipt: Receipt) -> bool:
     line = pointer_line(Path(receipt.site_packages))
     place = shell / Path(receipt.site_packages).relative_to(environment) / POINTER
     whole = content_of(place) == line and content_of(shell / "pyvenv.cfg") == content_of(environment / "pyvenv.cfg")
-    return whole and shell_target(shell) == environment and os.access(shell / "bin" / "python", os.X_OK)
+    if not whole or shell_target(shell) != environment or not os.access(shell / "bin" / "python", os.X_OK):
+        return False
+    return all(os.path.lexists(shell / "bin" / name) for name in wanted_scripts(environment / "bin"))
 
 
-def point_shell(layout: Layout, shell: Path, receipt: Receipt) -> None:
+def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: bool = False) -> None:
     """Make `shell` point to an environment; its former environment stays for the processes that run from it.
+
+    Args:
+        rolled_back: The environment is one of the shell's generations, and is put in force again.
 
     The mark goes first, so that both environments are known to be wanted while the shell is between them; the `.pth`
     goes last, because it is what counts for a process that starts now.
@@ -57,16 +62,21 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt) -> None:
     if os.path.lexists(shell) and mark is None:
         move_foreign(layout, shell)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    mark = mark.with_current(environment, now) if mark is not None else new_mark(environment, now)
+    if mark is None:
+        mark = new_mark(environment, now)
+    elif rolled_back:
+        mark = mark.rolled_back(environment, time.time_ns())
+    else:
+        mark = mark.with_current(environment, now)
     sweep_shell(shell)
     if not shell.exists():
-        _create(shell, receipt, mark)
+        _create(layout, shell, receipt, mark)
         return
     if read_mark(shell) != mark:
         write_mark(shell, mark)
     crash.at("shell-mark")
     fit_interpreter(shell, environment)
-    link_scripts(shell / "bin", environment / "bin")
+    link_scripts(shell / "bin", environment / "bin", _homes(layout, mark))
     crash.at("shell-scripts")
     _write_pointer(shell, receipt)
     crash.at("shell-pointed")
@@ -84,7 +94,12 @@ def _site_packages(root: Path, receipt: Receipt) -> Path:
     return folder
 
 
-def _create(shell: Path, receipt: Receipt, mark: Mark) -> None:
+def _homes(layout: Layout, mark: Mark) -> set[str]:
+    """Return the folders that environments of a shell lay in: more than one when the store was moved."""
+    return {str(layout.envs), *(os.path.realpath(path.parent) for path in mark.environments)}
+
+
+def _create(layout: Layout, shell: Path, receipt: Receipt, mark: Mark) -> None:
     """Make the venv beside its place, all of it, and rename it there: half a shell is never found.
 
     Nothing is synced: what a power cut leaves of a new shell is mended, or moved aside, when it is next asked for.
@@ -97,7 +112,7 @@ def _create(shell: Path, receipt: Receipt, mark: Mark) -> None:
         if (environment / "lib64").is_symlink():
             (attempt / "lib64").symlink_to("lib")
         fit_interpreter(attempt, environment, sync="never")
-        link_scripts(attempt / "bin", environment / "bin")
+        link_scripts(attempt / "bin", environment / "bin", _homes(layout, mark))
         _write_pointer(attempt, receipt, sync="never")
         write_mark(attempt, mark, sync="never")
         crash.at("shell-attempt")

@@ -85,7 +85,7 @@ class PipResolver(Struct):
         """See `Resolver.resolve`: one pip process."""
         if not question.requirements:
             return ()
-        python = self.mirrors.python(self.snapshot, question.hidden)
+        python = self.mirrors.python(self.snapshot, question.barred)
         with tempfile.TemporaryDirectory(prefix="venvkit-") as folder:
             report = Path(folder, "report.json")
             files = PipFiles(Path(folder), self.sources, self.levers, self.pip.offline)

@@ -70,7 +70,7 @@ class UvResolver(Struct):
         """See `Resolver.resolve`: one uv process."""
         if not question.requirements:
             return ()
-        python = self._mirror = self.mirrors.python(self.snapshot, question.hidden)
+        python = self._mirror = self.mirrors.python(self.snapshot, question.barred)
         self._remember_urls(question.requirements)
         command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
         meanwhile, self.meanwhile = self.meanwhile, None

@@ -1,0 +1,51 @@
+"""Hide: host distributions that the plan would break, and that neither the request nor the runtime reaches. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from packaging.utils import NormalizedName
+
+from venvkit.plan.bounds import Bound
+from venvkit.plan.orphans import HostRequirements
+from venvkit.plan.problem import Problem
+from venvkit.plan.values import Hidden, Violation
+from venvkit.plan.view import View
+
+
+def hidden_distributions(
+    problem: Problem,
+    required: HostRequirements,
+    view: View,
+    reached: Collection[NormalizedName],
+    orphans: Iterable[Violation],
+    unrepaired: Mapping[NormalizedName, str],
+) -> tuple[Hidden, ...]:
+    """Return what the child does not see: the owners of broken requirements, what is unfit, and what needs these.
+
+    Args:
+        reached: What the request, the runtime and the protected distributions reach in `view`; none of it is hidden.
+        orphans: The requirements of host distributions that the view breaks.
+        unrepaired: Why a host distribution was not repaired.
+    """
+    if "hide" not in problem.orphans:
+        return ()
+    reasons: dict[NormalizedName, str] = {}
+
+    def may_go(name: NormalizedName) -> bool:
+        member = problem.host.get(name)
+        return member is not None and view.get(name) is member and name not in reached and name not in reasons
+
+    for item in orphans:
+        name = Bound.of(item, binary=False).owner
+        if may_go(name):
+            reasons[name] = f"{item}; {unrepaired[name]}" if name in unrepaired else str(item)
+    reasons.update({name: reason for name, reason in problem.unfit.items() if may_go(name)})
+    pending = sorted(reasons)
+    while pending:
+        gone = pending.pop(0)
+        for owner, line, _ in required.holding(gone):
+            if may_go(owner.name):
+                reasons[owner.name] = f"{owner.label} requires {line}, which is hidden"
+                pending.append(owner.name)
+    return tuple(Hidden(name, problem.host[name].version, reason) for name, reason in sorted(reasons.items()))

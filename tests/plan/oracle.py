@@ -40,10 +40,18 @@ class Facts:
         return Bent(self.posed.overrides, self.posed.excludes)
 
     @cached_property
+    def runtime(self) -> list[str]:
+        """The distributions of the runtime that no plan may replace: the request asks for no other copy of them."""
+        ones = [Requirement(root.line) for root in self.posed.roots if not root.wish]
+        named = {one.name for one in ones if one.name in self.host and not allows(one, self.host[one.name][0])}
+        free = named | set(self.posed.no_inherit) | self.bent.overrides.keys()
+        return [name for name in sorted(self.posed.runtime) if name in self.host and name not in free]
+
+    @cached_property
     def candidates(self) -> Lines:
         """The host's distributions that may satisfy the request."""
         if not self.posed.inherit:
-            return {}
+            return {name: self.host[name] for name in self.runtime}
         return {name: item for name, item in self.host.items() if name not in self.posed.no_inherit}
 
     @cached_property
@@ -98,15 +106,16 @@ def unpinned(root: Root) -> str:
 def refusal(facts: Facts, error: NoSolutionError) -> Iterator[str]:
     """Yield why a refusal is wrong."""
     needed = [unpinned(root) if root.wish else root.line for root in facts.posed.roots if not root.optional]
+    fixed = [Requirement(f"{name}=={facts.host[name][0]}") for name in facts.runtime]
     if error.code != "protected-conflict":
-        if facts.solvable(needed):
+        if facts.solvable(needed, fixed):
             yield "wrong refusal: the request has a solution"
         return
     guarded = [name for name in sorted(facts.posed.protect) if name in facts.host]
     if not set(guarded) <= facts.candidates.keys() or facts.posed.families.pairs:
         return  # the request itself wants another copy, or the host was not whole
     reach = facts.reach(guarded)
-    bounds = [Requirement(f"{name}=={facts.host[name][0]}") for name in guarded]
+    bounds = fixed + [Requirement(f"{name}=={facts.host[name][0]}") for name in guarded]
     bounds += [one for owner, one in facts.holding if owner in reach]
     if facts.solvable(needed, bounds):
         yield "wrong refusal: a solution keeps what is protected"
@@ -120,7 +129,9 @@ class Judgement:
         self.installed: Lines = {
             str(item.name): (item.version, facts.index[item.name][item.version]) for item in plan.install
         }
-        self.view: Lines = {**facts.host, **self.installed}
+        self.hidden = {str(item.name) for item in plan.hidden}
+        seen = {name: item for name, item in facts.host.items() if name not in self.hidden}
+        self.view: Lines = {**seen, **self.installed}
         self.told = {(item.distribution, item.requirement) for item in plan.broken}
         self.claims = list(self._claims())
         self.reached, self.broken = self._walk(self.claims)
@@ -133,6 +144,7 @@ class Judgement:
         yield from self.pairs()
         yield from self.bounds()
         yield from self.protected()
+        yield from self.hides()
         yield from self.reports()
         yield from self.needless()
 
@@ -166,7 +178,7 @@ class Judgement:
         return reached, found
 
     def _inherited(self, name: str) -> bool:
-        return name in self.facts.host and name not in self.installed
+        return name in self.facts.host and name not in self.installed and name not in self.hidden
 
     def _holds(self, one: Requirement) -> bool:
         asked = self.facts.bent(one)
@@ -183,8 +195,9 @@ class Judgement:
     def orphans(self) -> set[tuple[str, str]]:
         """Return the requirements of inherited distributions that held on the host, and no longer do."""
         lost: dict[str, list[Requirement]] = {}
+        changed = self.installed.keys() | self.hidden
         for owner, one in self.facts.holding:
-            if one.name in self.installed and self._inherited(owner) and not self._holds(one):
+            if one.name in changed and self._inherited(owner) and not self._holds(one):
                 lost.setdefault(owner, []).append(one)
         return {item for owner, ones in lost.items() for item in self._written(owner, ones)}
 
@@ -255,6 +268,24 @@ class Judgement:
         broken = {owner.partition("==")[0] for owner, _ in self.orphans()}
         yield from (f"protected and broken: {name}" for name in self.facts.reach(guarded) & broken)
 
+    def hides(self) -> Iterator[str]:
+        """Yield what is hidden and may not be."""
+        posed = self.facts.posed
+        if self.hidden and "hide" not in posed.orphans:
+            yield f"hidden without leave: {sorted(self.hidden)}"
+        yield from (f"hidden and not inherited: {name}" for name in self.hidden & self.installed.keys())
+        yield from (f"hidden and not of the host: {name}" for name in self.hidden - self.facts.host.keys())
+        wanted, _ = self._walk([*self.claims, *((name, name) for name in map(str, posed.runtime | posed.protect))])
+        yield from (f"hidden and reached: {one}" for one in self.hidden if self._reached_by(one, wanted))
+        yield from (f"runtime and replaced: {name}" for name in self.facts.runtime if name in self.installed)
+
+    def _reached_by(self, name: str, wanted: set[str]) -> bool:
+        """Tell whether something that is wanted requires a hidden distribution, and that requirement is not reported."""
+        if name in self.facts.posed.runtime | self.facts.posed.protect:
+            return True
+        names = {(source.partition("==")[0], Requirement(text).name) for source, text in self._walk(self.claims)[1]}
+        return any(target == name for _, target in names)
+
     def reports(self) -> Iterator[str]:
         """Yield what the plan reports and what is not so."""
         rules = self.crossed()
@@ -274,7 +305,8 @@ class Judgement:
         """Yield what is installed and nothing asks for, and what is broken although all can be kept."""
         posed = self.facts.posed
         kept = [(f"kept whole: {name}", self._with_extras(name)) for name in map(str, self.facts.host)]
-        asked, _ = self._walk([*self.claims, *(kept if posed.orphans == "hold-repair" else self._held_extras())])
+        kept += [(f"runtime: {name}", self._with_extras(name)) for name in map(str, posed.runtime)]
+        asked, _ = self._walk([*self.claims, *(kept if "repair" in posed.orphans else self._held_extras())])
         # An override also counts where a marker says that the requirement does not apply: uv's doing.
         if not posed.overrides and (alone := self.installed.keys() - asked):
             yield f"nothing asks for {sorted(alone)}"

@@ -24,8 +24,8 @@ from venvkit.host.probe import probe
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.problem import Problem
 from venvkit.plan.view import Member
-from venvkit.spec.levers import Levers
 from venvkit.spec.configuration.sources import Sources
+from venvkit.spec.levers import Levers
 from venvkit.tools.descriptions import Descriptions
 from venvkit.tools.metadata import MetadataReader
 from venvkit.tools.uv.client import Uv, find_uv

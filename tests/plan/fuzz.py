@@ -95,6 +95,7 @@ def problem(draw: random.Random) -> tuple[Index, Problem]:
         orphans=draw.choice(("hold-repair-hide", "hold-repair-hide", "hold-repair", "hold-hide", "hold", "report")),
         protect=frozenset(name for name in host if draw.random() < 0.08),
         runtime=frozenset(name for name in host if draw.random() < 0.1),
+        unfit={name: "does not load" for name in host if draw.random() < 0.05},
         constraints=some(draw, 0.2, 2),
         overrides=some(draw, 0.2, 2),
         excludes=tuple(draw.sample(NAMES, 1)) if draw.random() < 0.15 else (),

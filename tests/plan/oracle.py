@@ -41,18 +41,41 @@ class Facts:
 
     @cached_property
     def runtime(self) -> list[str]:
-        """The distributions of the runtime that no plan may replace: the request asks for no other copy of them."""
+        """The distributions of the runtime that a plan keeps: the request asks by itself for no other copy of them."""
         ones = [Requirement(root.line) for root in self.posed.roots if not root.wish]
         named = {one.name for one in ones if one.name in self.host and not allows(one, self.host[one.name][0])}
         free = named | set(self.posed.no_inherit) | self.bent.overrides.keys()
         return [name for name in sorted(self.posed.runtime) if name in self.host and name not in free]
 
     @cached_property
+    def fixed(self) -> list[Requirement]:
+        """The versions of those that the request does not name: no solution has others."""
+        named = {root.name for root in self.posed.roots}
+        return [self.pin(name) for name in self.runtime if name not in named]
+
+    def pin(self, name: str) -> Requirement:
+        return Requirement(f"{name}=={self.host[name][0]}")
+
+    @cached_property
+    def guarded(self) -> list[Requirement]:
+        """The versions of what is protected, and what everything that it reaches requires of the host."""
+        names = [name for name in sorted(self.posed.protect) if name in self.host]
+        reach = self.reach(names)
+        return [*map(self.pin, names), *(one for owner, one in self.holding if owner in reach)]
+
+    @cached_property
+    def ruled(self) -> set[str]:
+        """The distributions that rules on binary interfaces speak of."""
+        pairs = {str(name) for pair in self.posed.families.pairs for name in (pair.first, pair.second)}
+        return pairs | (self.compiled if self.posed.families.majors else set())
+
+    @cached_property
     def candidates(self) -> Lines:
         """The host's distributions that may satisfy the request."""
         if not self.posed.inherit:
             return {name: self.host[name] for name in self.runtime}
-        return {name: item for name, item in self.host.items() if name not in self.posed.no_inherit}
+        barred = self.posed.no_inherit | self.posed.unfit.keys()
+        return {name: item for name, item in self.host.items() if name not in barred}
 
     @cached_property
     def asked_extras(self) -> dict[str, set[str]]:
@@ -106,18 +129,13 @@ def unpinned(root: Root) -> str:
 def refusal(facts: Facts, error: NoSolutionError) -> Iterator[str]:
     """Yield why a refusal is wrong."""
     needed = [unpinned(root) if root.wish else root.line for root in facts.posed.roots if not root.optional]
-    fixed = [Requirement(f"{name}=={facts.host[name][0]}") for name in facts.runtime]
     if error.code != "protected-conflict":
-        if facts.solvable(needed, fixed):
+        if facts.solvable(needed, facts.fixed):
             yield "wrong refusal: the request has a solution"
         return
-    guarded = [name for name in sorted(facts.posed.protect) if name in facts.host]
-    if not set(guarded) <= facts.candidates.keys() or facts.posed.families.pairs:
+    if not facts.posed.protect & facts.host.keys() <= facts.candidates.keys() or facts.posed.families.pairs:
         return  # the request itself wants another copy, or the host was not whole
-    reach = facts.reach(guarded)
-    bounds = fixed + [Requirement(f"{name}=={facts.host[name][0]}") for name in guarded]
-    bounds += [one for owner, one in facts.holding if owner in reach]
-    if facts.solvable(needed, bounds):
+    if facts.solvable(needed, [*facts.fixed, *facts.guarded]):
         yield "wrong refusal: a solution keeps what is protected"
 
 
@@ -205,15 +223,16 @@ class Judgement:
         """Return what extras of shadows lack, where inherited distributions ask for these extras."""
         found = set()
         for owner, one in self.facts.holding:
-            if not (one.extras and self._inherited(owner) and one.name in self.installed):
+            asked = self.facts.bent(one)
+            if asked is None or not (asked.extras and self._inherited(owner) and one.name in self.installed):
                 continue
             before = {
                 old.name
-                for old in lines_of(self.facts.host[one.name][1], one.extras)
+                for old in lines_of(self.facts.host[one.name][1], asked.extras)
                 if (bent := self.facts.bent(old)) is not None
                 if bent.name not in self.facts.host or not allows(bent, self.facts.host[bent.name][0])
             }
-            active = lines_of(self.view[one.name][1], one.extras)
+            active = lines_of(self.view[one.name][1], asked.extras)
             lost = [new for new in active if not self._holds(new) and new.name not in before]
             found |= self._written(one.name, lost)
         return found
@@ -275,16 +294,26 @@ class Judgement:
             yield f"hidden without leave: {sorted(self.hidden)}"
         yield from (f"hidden and not inherited: {name}" for name in self.hidden & self.installed.keys())
         yield from (f"hidden and not of the host: {name}" for name in self.hidden - self.facts.host.keys())
-        wanted, _ = self._walk([*self.claims, *((name, name) for name in map(str, posed.runtime | posed.protect))])
-        yield from (f"hidden and reached: {one}" for one in self.hidden if self._reached_by(one, wanted))
-        yield from (f"runtime and replaced: {name}" for name in self.facts.runtime if name in self.installed)
+        kept = [("kept whole", name) for name in sorted(map(str, posed.runtime | posed.protect))]
+        _, lost = self._walk([*self.claims, *kept])
+        yield from (f"hidden and reached: {one}" for one in sorted(lost) if Requirement(one[1]).name in self.hidden)
+        yield from (f"hidden and whole: {name}" for name in sorted(self.hidden) if not self._has_need(name))
+        yield from (f"runtime and replaced: {name}" for name in self.replaced())
 
-    def _reached_by(self, name: str, wanted: set[str]) -> bool:
-        """Tell whether something that is wanted requires a hidden distribution, and that requirement is not reported."""
-        if name in self.facts.posed.runtime | self.facts.posed.protect:
-            return True
-        names = {(source.partition("==")[0], Requirement(text).name) for source, text in self._walk(self.claims)[1]}
-        return any(target == name for _, target in names)
+    def replaced(self) -> list[str]:
+        """Return the replaced distributions of the runtime, but those of the request that could not be kept."""
+        named = {root.name for root in self.facts.posed.roots}
+        unfit = named & self.facts.posed.unfit.keys()
+        found = [name for name in self.facts.runtime if name in self.installed and name not in unfit]
+        if not named.issuperset(found):
+            return [name for name in found if name not in named]
+        bounds = [*map(self.facts.pin, self.facts.runtime), *self.facts.guarded]
+        return found if self.facts.solvable([line for _, line in self.claims], bounds) else []
+
+    def _has_need(self, name: str) -> bool:
+        """Tell whether a hidden distribution would be broken, or does not fit the host."""
+        lost = (one for owner, one in self.facts.holding if owner == name and not self._holds(one))
+        return name in self.facts.posed.unfit or any(lost) or name in self.facts.ruled
 
     def reports(self) -> Iterator[str]:
         """Yield what the plan reports and what is not so."""

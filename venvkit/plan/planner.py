@@ -220,6 +220,7 @@ def _hidden(search: Search, answer: Answer, reached: AbstractSet[NormalizedName]
         reached | guarded.keys(),
         answer.orphans,
         search.decisions.unrepaired,
+        search.rules,
     )
 
 

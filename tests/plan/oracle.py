@@ -74,7 +74,7 @@ class Facts:
         """The host's distributions that may satisfy the request."""
         if not self.posed.inherit:
             return {name: self.host[name] for name in self.runtime}
-        barred = self.posed.no_inherit | self.posed.unfit.keys()
+        barred = self.posed.no_inherit | (self.posed.unfit.keys() - set(self.runtime))
         return {name: item for name, item in self.host.items() if name not in barred}
 
     @cached_property
@@ -303,8 +303,7 @@ class Judgement:
     def replaced(self) -> list[str]:
         """Return the replaced distributions of the runtime, but those of the request that could not be kept."""
         named = {root.name for root in self.facts.posed.roots}
-        unfit = named & self.facts.posed.unfit.keys()
-        found = [name for name in self.facts.runtime if name in self.installed and name not in unfit]
+        found = [name for name in self.facts.runtime if name in self.installed]
         if not named.issuperset(found):
             return [name for name in found if name not in named]
         bounds = [*map(self.facts.pin, self.facts.runtime), *self.facts.guarded]
@@ -341,8 +340,9 @@ class Judgement:
             yield f"nothing asks for {sorted(alone)}"
         if posed.orphans == "report" or posed.families.pairs or posed.families.majors or not self.plan.broken:
             return
-        moved = {root.name for root in posed.roots} | set(posed.no_inherit)
-        held = [one for owner, one in self.facts.holding if owner not in moved or not posed.no_inherit]
+        moved = {root.name for root in posed.roots} | set(posed.no_inherit) if posed.no_inherit else set()
+        moved -= {item.distribution.partition("==")[0] for item in self.plan.broken}
+        held = [one for owner, one in self.facts.holding if owner not in moved]
         if posed.inherit and self.facts.solvable([root.line for root in posed.roots], held):
             yield f"all can be kept, and is broken: {sorted(map(str, self.plan.broken))}"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests.conftest import WriteSpec
 from tests.hosts import UV, Host
@@ -23,6 +24,7 @@ from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, NoSolutionError, SourceError, UsageError
 from venvkit.events import Event, Warned
 from venvkit.launch.planning import Planned
+from venvkit.plan.resolver import Unsolvable
 from venvkit.tools.failure import failure
 
 LOGIN = b"<!DOCTYPE html><html><head><title>Log in</title></head><body><form action=/in><input></form></body></html>"
@@ -326,6 +328,18 @@ def test_a_conflict_speaks_of_those_in_it(fails: Fail, wheelhouse: Wheelhouse) -
     error = fails("tool", "other")
     assert isinstance(error, NoSolutionError)
     assert all(any(name in line for line in error.details) for name in ("tool", "other", "base"))
+
+
+def test_the_ranges_of_a_conflict_are_specifiers(fails: Fail, wheelhouse: Wheelhouse, backend: str) -> None:
+    for version in ("1.0+cpu", "2.0+cpu"):
+        wheelhouse.add("base", version)
+    wheelhouse.add("tool", "1.0", requires=["base>2"])
+    error = fails("tool")
+    assert isinstance(error, Unsolvable)
+    if backend == "uv":
+        assert any("<=2.0+cpu" in line for line in error.details)
+        assert {name for name, _ in error.asks} >= {"base"}
+    assert all(SpecifierSet(specifier) for _, specifier in error.asks)
 
 
 # -- uv alone ------------------------------------------------------------------------------------------------------

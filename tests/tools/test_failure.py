@@ -77,7 +77,7 @@ class Serve:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture
@@ -389,7 +389,7 @@ def test_a_yanked_release_is_told_by_the_plan(
     (house.path / "index.html").write_text(f"<!DOCTYPE html><html><body>{link}</body></html>")
     handler = functools.partial(_Quiet, directory=str(tmp_path / "www"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     spec = write_spec("m", ["lib==1.1"], index_url=f"http://127.0.0.1:{server.server_port}", find_links=[])
     first, told = planned(spec, host, backend)
     again, retold = planned(spec, host, backend)

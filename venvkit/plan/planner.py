@@ -224,6 +224,7 @@ def _hidden(search: Search, answer: Answer, reached: AbstractSet[NormalizedName]
         reached | guarded.keys(),
         answer.orphans,
         search.decisions.unrepaired,
+        search.rules,
     )
 
 

@@ -129,7 +129,7 @@ class Problem(Struct, frozen=True):
     def barred(self) -> frozenset[NormalizedName]:
         """Host distributions that may not satisfy the request."""
         if self.inherit:
-            return frozenset(self.no_inherit | self.unfit.keys())
+            return frozenset(self.no_inherit | (self.unfit.keys() - self.kept))
         return frozenset(self.host.keys() - self.kept)
 
     @property

@@ -106,7 +106,7 @@ def test_what_the_planner_adjusted(invoke: Invoke, spec: Path, host: Host, wheel
 def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
     store = home / "virtualenv"
     built = document(invoke("build", spec, "--json").stdout)["data"]
-    assert list(built) == [*PLACE[:-1], "environment", "interpreter", "built", "rolled_back", "plan", "conflicts"]
+    assert list(built) == [*PLACE[:-1], "environment", "interpreter", "built", "rolled_back", "plan", "conflicts", "findings"]
     assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
     assert {name: place[name] for name in PLACE if name not in ("key", "size")} == {
@@ -135,7 +135,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     shown = document(invoke("show", "hello", "--json").stdout)["data"]
     assert list(shown) == [
         *PLACE, "environment", "interpreter", "host", "created", "venvkit", "uv", "problem", "used_by", "plan",
-        "conflicts",
+        "conflicts", "proved", "findings",
     ]  # fmt: skip
     assert {name: shown[name] for name in PLACE} == place
     assert shown["plan"] == built["plan"]

@@ -58,7 +58,8 @@ def test_a_plan_tells_what_it_replaces_and_breaks(
     assert done.exit_code == 0
     assert "replaces 1.0" in done.stdout
     assert (
-        "broken: 1 requirement not met\n  distribution  requires  finds\n  server==1.0   base<2    3.0\n" in done.stdout
+        "1 finding\n  kind       what                                     needed by\n"
+        "  violation  server==1.0 requires base<2, found 3.0  server==1.0\n" in done.stdout
     )
     assert "unreadable on the host: 1" in done.stdout
     assert "consistent" not in done.stdout

@@ -9,17 +9,20 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from venvkit.base.caches import cache_folder
 from venvkit.base.process import Runner
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Observer
+from venvkit.formats.finding import Finding
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.proof.check import Finding, check_receipt
+from venvkit.proof.check import check_child, check_receipt
+from venvkit.settings import Settings
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry, entries
 
 
 class Verdict(Struct, frozen=True):
-    """The result of proving one environment: it is proved when there is no finding."""
+    """The result of proving one environment: it is proved when there is no grave finding."""
 
     model: str
     engine: str
@@ -36,12 +39,20 @@ class Verdict(Struct, frozen=True):
 
 
 class Examiner:
-    """Proves environments of one store. It takes the snapshot of each host once, without the cache."""
+    """Proves environments of one store. It takes the snapshot of each host once, without the cache.
 
-    def __init__(self, layout: Layout, cancel: threading.Event) -> None:
+    Args:
+        settings: Its time limit is that of each process; `prove` says how far the environments are proved.
+        quick: Compare the sizes of files in place of their digests.
+    """
+
+    def __init__(self, layout: Layout, settings: Settings, cancel: threading.Event, *, quick: bool = False) -> None:
         self._layout = layout
         self._cancel = cancel
-        self._runner = Runner(cancel=cancel)
+        self._runner = Runner(cancel=cancel, timeout=settings.timeout)
+        self._prove = settings.prove
+        self._quick = quick
+        self._cache = cache_folder(os.environ, layout.cache)
         self._hosts: dict[str, HostSnapshot | Finding] = {}
 
     def examine(self, found: Iterable[Entry]) -> tuple[Verdict, ...]:
@@ -67,7 +78,8 @@ class Examiner:
         if self._cancel.is_set():
             raise CancelledError("cancelled between two checks")
         findings = self._findings(entry)
-        return Verdict(entry.model, entry.engine, entry.python, not findings, findings, entry.rolled_back)
+        ok = not any(item.grave for item in findings)
+        return Verdict(entry.model, entry.engine, entry.python, ok, findings, entry.rolled_back)
 
     def _rebuilt(self, entry: Entry, verdict: Verdict, observer: Observer) -> Verdict:
         from venvkit.launch.repair import repair
@@ -84,12 +96,19 @@ class Examiner:
         receipt = entry.receipt
         if receipt is None or entry.environment is None:
             return (Finding("spoilt", entry.problem),)
-        if not receipt.host_python:
-            return check_receipt(entry.environment, receipt, None)
-        host = self._hosts.get(receipt.host_python)
-        if host is None:
-            host = self._hosts[receipt.host_python] = self._snapshot(receipt.host_python)
-        return (host,) if isinstance(host, Finding) else check_receipt(entry.environment, receipt, host)
+        host = self._host(receipt.host_python) if receipt.host_python else None
+        if isinstance(host, Finding):
+            return (host,)
+        found = check_receipt(entry.environment, receipt, host, quick=self._quick)
+        if any(item.kind == "spoilt" for item in found):
+            return found
+        python, verdicts = entry.path / "bin" / "python", self._cache / "verdicts"
+        return (*found, *check_child(python, receipt, host, self._runner, verdicts, self._prove))
+
+    def _host(self, python: str) -> HostSnapshot | Finding:
+        if python not in self._hosts:
+            self._hosts[python] = self._snapshot(python)
+        return self._hosts[python]
 
     def _snapshot(self, python: str) -> HostSnapshot | Finding:
         """Return the host's snapshot, or a finding where its interpreter is gone or does not start."""

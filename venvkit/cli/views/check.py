@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Column, Line, listed
+from venvkit.cli.page.blocks import Block, Line
 from venvkit.cli.page.text import counted
+from venvkit.cli.views.findings import finding_blocks
 from venvkit.errors import ProofError
 from venvkit.launch.examine import Verdict
-
-_FINDING = (Column("kind", "bad"), Column("what", of="message", folds=True))
 
 
 class Verdicts(Struct, frozen=True):
@@ -41,6 +40,4 @@ class Verdicts(Struct, frozen=True):
         for verdict in self.verdicts:
             if verdict.ok:
                 yield Line(f"{verdict.label}: proved", "good")
-            else:
-                title = f"{verdict.label}: {counted(len(verdict.findings), 'finding')}"
-                yield listed(title, verdict.findings, _FINDING, "bad")
+            yield from finding_blocks(verdict.findings, verdict.label)

@@ -255,6 +255,16 @@ def test_markers_take_the_variables_that_are_given(worker: Worker, clashing: Whe
     assert version_of(manager, "clash") == "1.0"
 
 
+def test_process_packages(worker: Worker) -> None:
+    from venvkit.integrations.xoscar import VenvkitManager
+
+    host = metadata.version("msgspec")
+    packages = ["#system_msgspec#", 'a>=1 ; #engine# == "flag"', 'b ; #engine# == "vllm"', 'c ; cuda_version < "13.0"']
+    assert VenvkitManager.process_packages(packages, engine="flag") == [f"msgspec=={host}", "a>=1"]
+    with pytest.raises(subprocess.CalledProcessError, match="marker"):
+        VenvkitManager.process_packages(["a ; #colour# == 'red'"])
+
+
 def test_an_error_says_what_uv_says(worker: Worker, clashing: Wheelhouse) -> None:
     manager = worker.launch("one", ["left"])
     with pytest.raises(subprocess.CalledProcessError) as caught:

@@ -22,7 +22,7 @@ from venvkit.events import Observer, PhaseStarted, Warned, guarded
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.handle import Environment
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import hold
 
@@ -125,7 +125,7 @@ def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | Non
     except OSError:
         return None
     entry = read_entry(str(path)) if fresh else None
-    return Environment(entry["facts"]) if entry is not None and still_true(entry) else None
+    return answered_by(entry) if entry is not None else None
 
 
 def _look_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from venvkit.base.files import exists
@@ -65,10 +66,12 @@ def _wanted_by_others(layout: Layout, shell: Path) -> set[Path]:
 
 
 def _busy(entry: Entry, pids: tuple[int, ...]) -> BusyError:
-    named = ", ".join(str(pid) for pid in pids if pid) or "unknown"
+    named = ", ".join("this process" if pid == os.getpid() else str(pid) for pid in pids if pid) or "unknown"
+    own = "call release() of each Environment that this process has" if os.getpid() in pids else ""
+    others = "end those processes first" if set(pids) != {os.getpid()} else ""
     return BusyError(
         f"{entry.model} is in use by pid {named}",
         code="in-use",
         where=str(entry.path),
-        remedy="end those processes first",
+        remedy=", and ".join(filter(None, (own, others))),
     )

@@ -226,7 +226,7 @@ def _spec(reader: Reader, faults: Faults, *, origin: str, type: str | None, fold
     }
     packages = block.texts("packages", check_line, single=False)
     levers = block.levers(located)
-    flags = {name: block.flag(name, default) for name, default in _FLAGS.items()}
+    flags: dict[str, Any] = {name: block.flag(name, default) for name, default in _FLAGS.items()}
     if name is None or len(faults.found) > before:
         return None
     read["find_links"] = tuple(absolute_path(one, folder) for one in read["find_links"])

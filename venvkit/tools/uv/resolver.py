@@ -62,6 +62,7 @@ class UvResolver(Struct):
     lost: SourceError | None = None
     notices: list[tuple[str, Warned]] = field(default_factory=list)
     _mirror: str = ""
+    _tied: tuple[tuple[NormalizedName, str], ...] = ()
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
 
@@ -74,6 +75,7 @@ class UvResolver(Struct):
         command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
         meanwhile, self.meanwhile = self.meanwhile, None
         done = self._run(lambda files: [*command, *files.question(question)], meanwhile)
+        self._tied = question.tied
         # Direct references are missing from the JSON; the text on standard error has them, also those that only a
         # requirement of a requirement names.
         urls = {**self._urls, **_direct_references(done.stderr)}
@@ -100,7 +102,9 @@ class UvResolver(Struct):
         command = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--format", "pylock.toml"]
         command += ["--python", python]
         lines = tuple(map(str, pins))
-        done = self._run(lambda files: [*command, *map(str, files.requirements(lines)), *files.choices()])
+        done = self._run(
+            lambda files: [*command, *map(str, files.tying(self._tied).requirements(lines)), *files.choices()]
+        )
         from venvkit.tools.pylock import read_pylock
 
         files = {file.name: file for file in read_pylock(done.stdout)}

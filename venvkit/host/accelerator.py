@@ -76,11 +76,10 @@ def detect(snapshot: HostSnapshot | None, *, cache_dir: Path | None, environ: Ma
 def accelerator_watches() -> list[Watch]:
     """Return what must hold for an earlier `detect` to be still true, beside the host and `environ`."""
     nodes = [_DEV / name for name in ("nvidiactl", "dxg", "davinci_manager", "kfd")]
-    if not any(node.exists() for node in nodes):
-        # Every launch looks at what is watched: devices come with the node of their driver.
-        return [exists_watch(str(node)) for node in nodes]
+    # Every launch looks at what is watched. Where there is no device, a boot by itself brings none.
+    files = _FACT_FILES if any(node.exists() for node in nodes) else _FACT_FILES[1:]
     nodes += [*_numbered("nvidia"), *_numbered("davinci")]
-    return [text_watch(path) for path in _FACT_FILES] + [exists_watch(str(node)) for node in nodes]
+    return [text_watch(path) for path in files] + [exists_watch(str(node)) for node in nodes]
 
 
 def parse_accelerator(text: str, *, where: str = "accelerator") -> Accelerator:

@@ -34,11 +34,11 @@ def test_what_only_the_build_of_another_line_requires_is_not_installed() -> None
     assert made.lines == (VISION,)
 
 
-def test_a_name_without_a_build_of_the_line_is_told() -> None:
+def test_names_without_builds_of_the_line_that_go_together_are_told() -> None:
     made = plan(INDEX, {"vision": {"2+cpu": ("torch",)}}, "model")
-    assert installs(made) == {"model": "1", "vision": "2+cpu", "torch": "2"}
+    assert installs(made) == {"model": "1", "vision": "2", "torch": "2"}
     assert [item.code for item in made.warnings] == ["build-line-missing"]
-    assert made.warnings[0].message.startswith("torch==2: not the build for the host's torch==1.0+cpu")
+    assert made.warnings[0].message.startswith("torch==2, vision==2: not the build for the host's torch==1.0+cpu")
 
 
 def test_a_version_that_is_known_not_to_load_is_taken_from_the_line_in_another_version() -> None:

@@ -109,10 +109,10 @@ def _collided(
     for name, specifier in asks:
         told.setdefault(name, []).append(specifier)
     lost = [bound for bound in now.bounds if _is_ruled_out(bound.specifier, told.get(bound.target, ()))]
-    if (name := _wish_in(problem, now, told, required)) is not None:
+    if (wish := _wish_in(problem, now, told, required)) is not None:
         # What else pins it goes with it; the other bounds that collide may have done so for its sake.
-        less = replace(now, wishes={**now.wishes, name: conflict})
-        return release_bounds(problem, less, [bound for bound in lost if bound.target == name]) or less
+        without = replace(now, wishes={**now.wishes, wish: conflict})
+        return release_bounds(problem, without, [bound for bound in lost if bound.target == wish]) or without
     if not lost:
         return None
     free = set(repairable(problem, now))

@@ -8,9 +8,8 @@ from venvkit.cli.options.request import engine_option, json_option
 from venvkit.cli.options.select import select_or_all, store
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.place import Removal
-from venvkit.errors import BusyError
-from venvkit.store.change.remove import remove_entry
-from venvkit.store.look.inventory import Entry
+from venvkit.errors import BusyError, VenvkitError
+from venvkit.store.change.remove import remove
 
 
 @click.command("remove")
@@ -21,23 +20,17 @@ from venvkit.store.look.inventory import Entry
 def command(model: str | None, engine: str | None, everything: bool) -> Outcome:
     """Remove the environments of MODEL, a name or the path of a spec; one that is in use stays."""
     layout = store()
-    removed: list[tuple[Entry, bool]] = []
-    busy: list[BusyError] = []
-    for entry in select_or_all(layout, model, engine, everything=everything):
-        try:
-            removed.append((entry, remove_entry(layout, entry)))
-        except BusyError as error:
-            busy.append(error)
+    removed, refused = remove(layout, select_or_all(layout, model, engine, everything=everything))
     layout.prune_empty()
-    return Outcome(Removal(tuple(removed)), _failure(busy))
+    return Outcome(Removal(removed), _failure(refused))
 
 
-def _failure(busy: list[BusyError]) -> BusyError | None:
-    if len(busy) < 2:
-        return next(iter(busy), None)
+def _failure(refused: tuple[VenvkitError, ...]) -> VenvkitError | None:
+    if len(refused) < 2:
+        return next(iter(refused), None)
     return BusyError(
-        f"{len(busy)} environments are in use",
+        f"{len(refused)} environments stay",
         code="in-use",
-        remedy="end those processes first",
-        details=tuple(f"{error.where}: {error.message}" for error in busy),
+        remedy="end the processes that use them first",
+        details=tuple(f"{error.where}: {error.message}" for error in refused),
     )

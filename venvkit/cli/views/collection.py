@@ -10,7 +10,8 @@ from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Column, Line, listed
 from venvkit.cli.page.text import counted, size
 from venvkit.errors import BusyError
-from venvkit.store.collect.gc import Left, Report
+from venvkit.store.change.drop import Left
+from venvkit.store.collect.gc import Report
 
 _PATH = Column("path", folds=True)
 
@@ -23,15 +24,15 @@ class Collection(Struct, frozen=True):
     cache: str | None
 
     def failure(self, max_size: int | None) -> BusyError | None:
-        """Return the failure of a collection that did not reach `max_size` because environments are in use."""
-        busy = [item for item in self.report.left if item.pids]
-        if max_size is None or self.report.size <= max_size or not busy:
+        """Return the failure of a collection that did not reach `max_size`."""
+        if max_size is None or self.report.size <= max_size:
             return None
+        busy = [item for item in self.report.left if item.pids]
         return BusyError(
-            f"{size(self.report.size)} remain, more than asked for, and {counted(len(busy), 'environment')} in use",
-            code="in-use",
+            f"{size(self.report.size)} remain, more than asked for: {_stays(busy)}",
+            code="in-use" if busy else "max-size",
             details=tuple(f"{item.path}: pid {', '.join(map(str, item.pids))}" for item in busy),
-            remedy="end those processes first",
+            remedy="end those processes first" if busy else "ask for more, or keep less",
         )
 
     def data(self) -> object:
@@ -50,6 +51,10 @@ class Collection(Struct, frozen=True):
             yield Line(self.cache)
         what = "would be freed" if self.dry_run else "freed"
         yield Line(f"{size(self.report.freed)} {what}, {size(self.report.size)} in environments")
+
+
+def _stays(busy: list[Left]) -> str:
+    return f"{counted(len(busy), 'environment')} in use" if busy else "the rest is kept, in use or not venvkit's"
 
 
 def _why(item: Left) -> str:

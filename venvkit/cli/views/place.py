@@ -10,6 +10,7 @@ from msgspec import Struct
 from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, Style, listed
 from venvkit.cli.page.text import counted, size
+from venvkit.store.change.remove import Removed
 from venvkit.store.look.history import Past
 from venvkit.store.look.inventory import Entry
 
@@ -92,19 +93,19 @@ class RolledBack(Struct, frozen=True):
 
 
 class Removal(Struct, frozen=True):
-    """The result of `remove`: each place, and whether its environment went too; else another model uses that."""
+    """The result of `remove`."""
 
-    removed: tuple[tuple[Entry, bool], ...]
+    removed: tuple[Removed, ...]
 
     def data(self) -> object:
-        return [{**place(entry), "environment_removed": whole} for entry, whole in self.removed]
+        return [{**place(item.entry), "environment_removed": item.whole, "freed": item.freed} for item in self.removed]
 
     def blocks(self) -> Iterator[Block]:
         if not self.removed:
             yield Line("nothing was removed")
-        for entry, whole in self.removed:
-            freed = f", {size(entry.size)} freed" if whole else ", its environment is still used"
-            yield Line(f"removed {called(entry)}{freed}")
+        for item in self.removed:
+            used = "" if item.whole else "; its environment is still used"
+            yield Line(f"removed {called(item.entry)}, {size(item.freed)} freed{used}")
 
 
 def _head(entry: Entry) -> dict[str, object]:

@@ -107,8 +107,17 @@ def in_use(path: Path) -> bool:
         return True
 
 
+def touch(path: Path) -> None:
+    """Note a use of an environment, on its lease file; another user's file may refuse that."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
 def last_use(path: Path) -> float:
-    """Return when a process last started from an environment, to the hour, in seconds since the epoch; 0.0: never."""
+    """Return when an environment was last put in force, or a process last started from it, the latter to the hour.
+
+    In seconds since the epoch; 0.0: never.
+    """
     try:
         return path.stat().st_mtime
     except OSError:

@@ -16,13 +16,15 @@ from pathlib import Path
 from venvkit.base import crash
 from venvkit.base.files import ASIDE, TEMPORARY, Sync, delete, move_aside, write_atomically
 from venvkit.base.reading import content_of
+from venvkit.errors import MachineError
 from venvkit.events import Observer, ignore
 from venvkit.formats.mark import Mark, new_mark, read_mark, write_mark
 from venvkit.formats.pointer import POINTER, pointer_line
 from venvkit.formats.receipt import Receipt
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import HeldLock, hold
-from venvkit.store.look.shells import shell_target
+from venvkit.store.lock.lease import touch
+from venvkit.store.look.shells import read_shell, shell_target
 from venvkit.store.shell.foreign import move_foreign
 from venvkit.store.shell.scripts import fit_interpreter, link_scripts, wanted_scripts
 
@@ -56,14 +58,25 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
 
     Raises:
         BusyError: Something that is not ours stands there, and a process runs from it (`foreign-busy`).
+        MachineError: A later version of venvkit made the shell (`shell-unknown`).
     """
     environment = Path(receipt.path)
-    mark = read_mark(shell)
-    if os.path.lexists(shell) and mark is None:
+    found = read_shell(layout, shell)
+    mark = found.mark
+    if found.state == "newer":
+        raise MachineError(
+            "this shell was made by a later version of venvkit",
+            code="shell-unknown",
+            where=str(shell),
+            remedy="use that version, or set XINFERENCE_HOME to another directory",
+        )
+    if os.path.lexists(shell) and found.state == "foreign":
         move_foreign(layout, shell)
+    # A collection that has read the store before this leaves the environment alone.
+    touch(layout.lease(environment.name))
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if mark is None:
-        mark = new_mark(environment, now)
+        mark = new_mark(environment, now, *sorted(found.pointed))
     elif rolled_back:
         mark = mark.rolled_back(environment, time.time_ns())
     else:

@@ -18,10 +18,10 @@ from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit.cli.outcome import Outcome, envelope
 from venvkit.settings import VARIABLES
 
-PLACE = ["model", "engine", "python", "path", "key", "state", "size", "in_use"]
+PLACE = ["model", "engine", "python", "path", "key", "state", "size", "in_use", "rolled_back"]
 PLAN = [
-    "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "warnings",
-    "key", "unreadable", "download_bytes",
+    "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "hidden",
+    "warnings", "key", "unreadable", "download_bytes",
 ]  # fmt: skip
 VERSION = platform.python_version()
 
@@ -59,6 +59,7 @@ def test_plan(invoke: Invoke, spec: Path, host: Host, wheelhouse: Wheelhouse, ho
         "broken": [],
         "relaxed": [],
         "absent": [],
+        "hidden": [],
         "warnings": [],
         "unreadable": [],
         "download_bytes": wheel.stat().st_size,
@@ -105,7 +106,7 @@ def test_what_the_planner_adjusted(invoke: Invoke, spec: Path, host: Host, wheel
 def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
     store = home / "virtualenv"
     built = document(invoke("build", spec, "--json").stdout)["data"]
-    assert list(built) == [*PLACE, "environment", "interpreter", "built", "plan", "conflicts"]
+    assert list(built) == [*PLACE[:-1], "environment", "interpreter", "built", "rolled_back", "plan", "conflicts"]
     assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
     assert {name: place[name] for name in PLACE if name not in ("key", "size")} == {
@@ -115,6 +116,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
         "path": str(store / "v4" / "hello" / "default" / VERSION),
         "state": "ready",
         "in_use": False,
+        "rolled_back": False,
     }
     assert place["size"] > 0
     environment = store / "envs" / f"{place['key'][:16]}-1"
@@ -139,7 +141,14 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     assert shown["plan"] == built["plan"]
     assert (shown["host"], shown["used_by"], shown["problem"]) == (host.python, [], "")
 
-    verdict = {"model": "hello", "engine": "default", "python": VERSION, "ok": True, "findings": []}
+    verdict = {
+        "model": "hello",
+        "engine": "default",
+        "python": VERSION,
+        "ok": True,
+        "findings": [],
+        "rolled_back": False,
+    }
     assert document(invoke("check", "hello", "--json").stdout)["data"] == [verdict]
 
     removed = document(invoke("remove", "hello", "--json").stdout)["data"]
@@ -169,6 +178,7 @@ def test_check_with_findings_lists_them_and_fails(invoke: Invoke, spec: Path) ->
             "python": VERSION,
             "ok": False,
             "findings": [{"kind": "file-changed", "message": "tool==2.0: tool.py was changed"}],
+            "rolled_back": False,
         }
     ]
 

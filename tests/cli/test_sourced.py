@@ -21,6 +21,7 @@ from venvkit.cli.page.plain import plain_text
 from venvkit.cli.views.sources import Sourced
 from venvkit.errors import NoSolutionError
 from venvkit.launch.reading import Reading
+from venvkit.spec.configuration.account import account
 
 NAMES = "abcdefgh"
 
@@ -318,8 +319,8 @@ def test_an_index_that_a_plan_had_to_do_without(host: Host, engine: Path, write_
         f'[engines.mine]\nextra_index_urls = ["{gone}"]\noptional_index_urls = ["{gone}"]\n', encoding="utf-8"
     )
     planned = plan_env(write_spec("m", ["tool", "more"]), engine="mine", host_python=host.python, optional="more")
-    found = Sourced.of(planned.reading, used=planned.recipe.sources)
-    assert [(one.value, one.dropped) for one in found.sources if one.dropped] == [
+    found = account(planned.recipe.sources, planned.reading.call.environ, "uv")
+    assert [(one.value, one.dropped) for one in found if one.dropped] == [
         (gone, "it cannot be reached, and is optional")
     ]
 

@@ -53,7 +53,7 @@ def test_explain_tells_every_distribution(invoke: Invoke, wide: Path) -> None:
             "status": "installed",
             "version": "2.0",
             "host_version": "1.0",
-            "reason": ["kept whole: helper==1.0: helper"],
+            "reason": ["repair of helper==1.0: helper", "helper==1.0 requires base<2 on the host"],
             "required_by": [],
             "cause": "repaired",
             "explanation": "the host's 1.0 would be broken: helper==1.0 requires base<2",
@@ -134,7 +134,7 @@ def test_a_build_can_be_forbidden(invoke: Invoke, spec: Path, refusal: list[str]
     [
         ("tool", [], ("installed", "missing", "the host has none")),
         ("BASE", [], ("inherited", "", "the host's 1.0 satisfies all that asks for it")),
-        ("base", ["--no-inherit", "base"], ("installed", "hidden", "the host's 1.0 may not satisfy this request")),
+        ("base", ["--no-inherit", "base"], ("installed", "barred", "the host's 1.0 may not satisfy this request")),
         ("base", ["--exclude", "base"], ("excluded", "", "the request excludes it")),
         ("aside", [], ("visible", "", "it is on the host, and nothing that the model reaches requires it")),
         ("nothing", [], ("absent", "", "nothing that the model reaches requires it")),
@@ -187,7 +187,7 @@ def test_an_environment_answers_as_its_plan_did(invoke: Invoke, wide: Path) -> N
     args = ["-p", "base>=3", "--no-inherit", "aside", "-p", "aside"]
     planned = document(invoke("plan", wide, "--explain", *args, "--json").stdout)["data"]["why"]
     assert {item["name"]: item["cause"] for item in planned} == {
-        "aside": "hidden",
+        "aside": "barred",
         "base": "version",
         "helper": "repaired",
         "tool": "missing",

@@ -2,232 +2,128 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Table, table
+from venvkit.cli.page.blocks import Block, Cell, Column, Fields, listed
 from venvkit.launch.reading import Reading
-from venvkit.spec.configuration.sources import Sources
+from venvkit.spec.configuration.account import Reach, account, reach
 from venvkit.spec.configuration.statements import By, Kind, Statement
-from venvkit.spec.configuration.uv import in_force, read_uv_config, trusted_bundle
+from venvkit.spec.options import OPTIONS, SPEC_ONLY
 
+_NAMED = {option.name: option for option in (*OPTIONS, *SPEC_ONLY)}
+# Kinds of statements, and the options of a call or fields of a spec that make them.
 _OPTIONS: dict[Kind, str] = {
-    "index": "--index-url",
-    "extra-index": "--extra-index-url",
-    "package-index": "--source",
-    "find-links": "--find-links",
-    "index-strategy": "--index-strategy",
-}
-_FIELDS: dict[Kind, str] = {
     "index": "index_url",
-    "extra-index": "extra_index_url",
+    "extra-index": "extra_index_urls",
     "package-index": "sources",
     "find-links": "find_links",
-    "trusted-host": "trusted_host",
     "index-strategy": "index_strategy",
+    "trusted-host": "trusted_hosts",
     "no-build-isolation": "no_build_isolation",
 }
 _PREFIXES: dict[By, str] = {
     "caller": "option ", "spec": "spec ", "pip": "pip: ", "rule": "special case", "engine": "engine ",
-    "host": "the host's ", "uv": "uv: ",
+    "host": "the host's ", "uv": "uv: ", "installer": "the installer's own",
 }  # fmt: skip
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_TRUST = {
-    "uv": ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS"),
-    "pip": ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_PROXY"),
-}
-_OWN_DEFAULT = {"uv": "first-index", "pip": "unsafe-best-match"}
-
-
-class Source(Struct, frozen=True):
-    """One source: `value` is an address, a host or a strategy; empty for the installer's own index.
-
-    `package` comes from there alone; `optional` can be left out when it cannot be reached; `dropped` says why it is
-    not in force.
-    """
-
-    kind: Kind
-    value: str
-    by: By | Literal["installer"]
-    where: str
-    package: str = ""
-    optional: bool = False
-    dropped: str = ""
-
-    @property
-    def origin(self) -> str:
-        """Who named it, in words."""
-        return "the installer's own" if self.by == "installer" else f"{_PREFIXES[self.by]}{self.where}"
-
-
-class Reach(Struct, frozen=True):
-    """A variable or setting that decides how sources are reached; `note` says when it does not count."""
-
-    name: str
-    value: str
-    where: str
-    note: str = ""
+_INDEXES: tuple[Kind, ...] = ("package-index", "extra-index", "index")
+_REACH = (
+    Column("name", "strong"),
+    Column("value", folds=True),
+    Column("from", "quiet", "where", folds=True),
+    Column("note", "warn", folds=True),
+)
 
 
 class Sourced(Struct, frozen=True):
-    """The sources of a request. `statements` are in the order in which indexes are asked."""
+    """The sources of a call after everything that it names was read; no source is asked."""
 
-    model: str
-    engine: str | None
-    backend: str
-    offline: bool
-    sources: tuple[Source, ...]
+    reading: Reading
+    statements: tuple[Statement, ...]
     reach: tuple[Reach, ...]
 
     @classmethod
-    def of(cls, reading: Reading, *, used: Sources | None = None) -> Sourced:
-        """Return the account of the sources of a call.
-
-        Args:
-            reading: The call after everything that it names was read; no source is asked.
-            used: The sources that a plan was made with in the end: what is missing there could not be reached.
-        """
-        sources, environ = reading.request.sources, reading.call.environ
-        used = used or sources
-        said = in_force(used, environ) if reading.backend == "uv" else used.statements
-        offline = bool(reading.call.choice("offline", reading.call.settings.offline))
-        # Certificates are told with what else decides how a source is reached.
-        found = (*(_source(one, reading) for one in said if one.kind != "cert"), *_own(reading, said))
-        return cls(reading.spec.name, reading.request.engine, reading.backend, offline, found, tuple(_reach(reading)))
+    def of(cls, reading: Reading) -> Sourced:
+        """Return the account of the sources of a call."""
+        said = (reading.request.sources, reading.call.environ, reading.backend)
+        return cls(reading, account(*said), tuple(reach(*said)))
 
     def data(self) -> object:
         return {
-            "model": self.model,
-            "engine": self.engine,
-            "backend": self.backend,
-            "offline": self.offline,
-            "indexes": [_shown(one) for one in self._of("package-index", "extra-index", "index")],
-            "index_strategy": _shown(next(self._of("index-strategy"))),
-            "find_links": [_shown(one) for one in self._of("find-links")],
-            "trusted_hosts": [_shown(one) for one in self._of("trusted-host")],
+            "model": self.reading.spec.name,
+            "engine": self.reading.request.engine,
+            "backend": self.reading.backend,
+            "offline": self._offline,
+            "indexes": [self._shown(one) for one in self._of(*_INDEXES)],
+            "index_strategy": self._shown(next(self._of("index-strategy"))),
+            "find_links": [self._shown(one) for one in self._of("find-links")],
+            "trusted_hosts": [self._shown(one) for one in self._of("trusted-host")],
             "reach": plain(self.reach),
-            "dropped": [{**_shown(one), "dropped": one.dropped} for one in self.sources if one.dropped],
+            "dropped": [{**self._shown(one), "dropped": one.dropped} for one in self.statements if one.dropped],
         }
 
     def blocks(self) -> Iterator[Block]:
         strategy = next(self._of("index-strategy"))
         facts = (
-            ("engine", self.engine or "none"),
-            ("backend", self.backend),
-            ("index strategy", f"{strategy.value} ({strategy.origin})"),
-            ("offline", "no index is asked" if self.offline else ""),
+            ("engine", self.reading.request.engine or "none"),
+            ("backend", self.reading.backend),
+            ("index strategy", f"{strategy.value} ({self._origin(strategy)})"),
+            ("offline", "no index is asked" if self._offline else ""),
         )
-        yield Fields(tuple((name, value) for name, value in facts if value), title=f"{self.model}: sources")
-        parts = (self._indexes(), self._places(), self._trusted(), self._reached(), self._dropped())
+        yield Fields(tuple((name, value) for name, value in facts if value), title=f"{self.reading.spec.name}: sources")
+        origin = Column("from", "quiet", self._origin, folds=True)
+        numbers = {id(one): str(number) for number, one in enumerate(self._of(*_INDEXES), start=1)}
+        indexes = (
+            Column("", "quiet", lambda one: numbers[id(one)], right=True),
+            Column("index", "strong", lambda one: one.value or Cell("the public index", "plain"), folds=True),
+            Column("alone for", of="package"),
+            Column("note", of=lambda one: "may be left out" if self._is_optional(one) else ""),
+            origin,
+        )
+        links = (Column("directory or page", "strong", "value", folds=True), origin)
+        why_not = Column("why not", "warn", "dropped", folds=True)
+        dropped = (Column("what", of="kind"), Column("value", folds=True), origin, why_not)
+        hosts, trusted = (Column("host", "strong", "value"), origin), "trusted without looking at their certificates"
+        parts = (
+            listed("indexes, the first asked first", self._of(*_INDEXES), indexes),
+            listed("find-links", self._of("find-links"), links),
+            listed(trusted, self._of("trusted-host"), hosts),
+            listed("proxies and certificates", self.reach, _REACH),
+            listed("not in force", (one for one in self.statements if one.dropped), dropped),
+        )
         yield from (part for part in parts if part.rows)
 
-    def _of(self, *kinds: Kind) -> Iterator[Source]:
+    @property
+    def _offline(self) -> bool:
+        return bool(self.reading.call.choice("offline", self.reading.call.settings.offline))
+
+    def _of(self, *kinds: Kind) -> Iterator[Statement]:
         """Yield what is in force of some kinds, kind by kind."""
-        return (one for kind in kinds for one in self.sources if one.kind == kind and not one.dropped)
+        return (one for kind in kinds for one in self.statements if one.kind == kind and not one.dropped)
 
-    def _indexes(self) -> Table:
-        columns = (
-            Column("", "quiet", right=True), Column("index", "strong", folds=True), Column("alone for"), Column("note"),
-            Column("from", "quiet", folds=True),
-        )  # fmt: skip
-        rows = [
-            (
-                str(number),
-                one.value or Cell("the public index", "plain"),
-                one.package,
-                "may be left out" if one.optional else "",
-                one.origin,
-            )
-            for number, one in enumerate(self._of("package-index", "extra-index", "index"), start=1)
-        ]
-        return table("indexes, the first asked first", columns, rows)
+    def _is_optional(self, one: Statement) -> bool:
+        return one.kind == "extra-index" and one.value in self.reading.request.sources.optional_index_urls
 
-    def _places(self) -> Table:
-        columns = (Column("directory or page", "strong", folds=True), Column("from", "quiet", folds=True))
-        return table("find-links", columns, [(one.value, one.origin) for one in self._of("find-links")])
+    def _where(self, one: Statement) -> str:
+        option = _NAMED.get(_OPTIONS.get(one.kind, ""))
+        if one.by == "caller" and option is not None:
+            return option.names[0]
+        if one.by == "spec" and option is not None:
+            return " in ".join(filter(None, (f"virtualenv.{option.field}", self.reading.spec.origin)))
+        return one.where
 
-    def _trusted(self) -> Table:
-        columns = (Column("host", "strong"), Column("from", "quiet", folds=True))
-        rows = [(one.value, one.origin) for one in self._of("trusted-host")]
-        return table("trusted without looking at their certificates", columns, rows)
+    def _origin(self, one: Statement) -> str:
+        """Return who named a source, in words."""
+        return f"{_PREFIXES[one.by]}{self._where(one)}"
 
-    def _reached(self) -> Table:
-        columns = (
-            Column("name", "strong"), Column("value", folds=True), Column("from", "quiet", folds=True),
-            Column("note", "warn", folds=True),
-        )  # fmt: skip
-        rows = [(item.name, item.value, item.where, item.note) for item in self.reach]
-        return table("proxies and certificates", columns, rows)
-
-    def _dropped(self) -> Table:
-        columns = (
-            Column("what"), Column("value", folds=True), Column("from", "quiet", folds=True),
-            Column("why not", "warn", folds=True),
-        )  # fmt: skip
-        rows = [(one.kind, one.value, one.origin, one.dropped) for one in self.sources if one.dropped]
-        return table("not in force", columns, rows)
-
-
-def _shown(one: Source) -> dict[str, object]:
-    return {name: value for name, value in plain(one).items() if name != "dropped"}
-
-
-def _source(one: Statement, reading: Reading) -> Source:
-    optional = one.kind == "extra-index" and one.value in reading.request.sources.optional_index_urls
-    return Source(one.kind, one.value, one.by, _where(one, reading), one.package, optional, one.dropped)
-
-
-def _where(one: Statement, reading: Reading) -> str:
-    if one.by == "caller":
-        return _OPTIONS.get(one.kind, one.where)
-    if one.by == "spec":
-        return " in ".join(filter(None, (f"virtualenv.{_FIELDS[one.kind]}", reading.spec.origin)))
-    return one.where
-
-
-def _own(reading: Reading, said: tuple[Statement, ...]) -> Iterator[Source]:
-    """Yield what the installer does by itself where nobody says otherwise."""
-    spoken = {one.kind for one in said if not one.dropped}
-    by_uv = reading.backend == "uv" and read_uv_config(reading.call.environ).no_index
-    nobody = reading.request.sources.no_index or by_uv
-    if "index" not in spoken and not nobody:
-        yield Source("index", "", "installer", "")
-    if "index-strategy" not in spoken:
-        yield Source("index-strategy", _OWN_DEFAULT[reading.backend], "installer", "")
-
-
-def _reach(reading: Reading) -> Iterator[Reach]:
-    """Yield how sources are reached: proxies first, then whom to trust."""
-    environ, sources = reading.call.environ, reading.request.sources
-    config = read_uv_config(environ)
-    if reading.backend == "uv":
-        for name, values in config.proxies.items():
-            yield Reach(name, ", ".join(values), "uv.toml")
-    own = reading.backend == "uv" and any(name != "no-proxy" for name in config.proxies)
-    for name in _present(environ, *(spelled for proxy in _PROXIES for spelled in (proxy.upper(), proxy))):
-        yield Reach(name, environ[name], "variable", "uv.toml names proxies" if own else "")
-    for name in _present(environ, *_TRUST[reading.backend]):
-        yield Reach(name, environ[name], "variable", _missing(name, environ[name]))
-    if reading.backend == "uv":
-        for name in _present(environ, "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            yield Reach(name, environ[name], "variable", "uv does not read it; SSL_CERT_FILE is the one")
-        if config.system_certs and config.system_certs not in environ:
-            yield Reach("system-certs", "true", config.system_certs)
-    for one in sources.statements:
-        if one.kind == "cert" and not one.dropped:
-            given = reading.backend == "pip" or trusted_bundle(sources, environ) == one.value
-            note = _missing("SSL_CERT_FILE", one.value) if given else "the operator's own variables say whom to trust"
-            yield Reach("cert", one.value, f"pip: {one.where}", note)
-
-
-def _present(environ: Mapping[str, str], *names: str) -> list[str]:
-    return [name for name in names if environ.get(name)]
-
-
-def _missing(name: str, value: str) -> str:
-    is_file = name in ("SSL_CERT_FILE", "SSL_CLIENT_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    return "there is no such file" if is_file and not Path(value).exists() else ""
+    def _shown(self, one: Statement) -> dict[str, object]:
+        return {
+            "kind": one.kind,
+            "value": one.value,
+            "by": one.by,
+            "where": self._where(one),
+            "package": one.package,
+            "optional": self._is_optional(one),
+        }

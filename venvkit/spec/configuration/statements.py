@@ -15,7 +15,7 @@ Kind = Literal[
     "index", "extra-index", "package-index", "find-links", "trusted-host", "index-strategy", "cert",
     "no-index", "no-build-isolation", "constraint", "override", "exclude", "only-binary", "no-binary", "prerelease",
 ]  # fmt: skip
-By = Literal["caller", "spec", "pip", "rule", "engine", "host", "uv"]
+By = Literal["caller", "spec", "pip", "rule", "engine", "host", "uv", "installer"]
 # Only the strongest statement of these kinds counts; of the others all do.
 _SINGLE = frozenset({"index", "package-index", "index-strategy"})
 # The value of a statement that is a flag.
@@ -28,6 +28,7 @@ SPEAKERS: dict[By, str] = {
     "engine": "the engine",
     "host": "the host's own build",
     "uv": "uv's configuration",
+    "installer": "the installer itself",
 }
 
 

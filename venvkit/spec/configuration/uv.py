@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -48,6 +47,13 @@ _BOUNDS: tuple[tuple[str, BoundKind], ...] = (
 )
 _FORMATS: tuple[tuple[str, Kind], ...] = (("UV_NO_BUILD", "only-binary"), ("UV_NO_BINARY", "no-binary"))
 _PLACES = ("index", "extra-index", "find-links")
+# Kinds of statements by the keys of a uv.toml, in the order in which uv asks.
+_SOURCES: dict[Kind, str] = {
+    "extra-index": "extra-index-url",
+    "index": "index-url",
+    "find-links": "find-links",
+    "index-strategy": "index-strategy",
+}
 _SYSTEM_CERTS = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 
 
@@ -99,17 +105,6 @@ def uv_config_files(environ: Mapping[str, str]) -> tuple[str, ...]:
         return (user,)
     folders = filter(None, environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep))
     return (user, *(f"{folder}/uv/uv.toml" for folder in folders), "/etc/uv/uv.toml")
-
-
-def uv_config_texts(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what the files that uv would read hold, for a digest: they can change which distributions are chosen."""
-    found = []
-    for path in uv_config_files(environ):
-        try:
-            found.append(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
-        except OSError:
-            found.append("")
-    return tuple(found)
 
 
 def read_uv_config(environ: Mapping[str, str]) -> UvConfig:
@@ -234,28 +229,17 @@ def _of_variables(environ: Mapping[str, str]) -> Iterator[Statement]:
 
 
 def _of_files(files: _Tables) -> Iterator[Statement]:
-    def each(kind: Kind, key: str, *, pip: bool = False) -> Iterator[Statement]:
+    """Yield what the files name: of indexes those of the form `[[index]]` first, then the options of `[pip]`."""
+    for kind in _SOURCES:
         for path, table in files:
-            for value in _texts((_pip(table) if pip else table).get(key)):
-                yield Statement(kind, value, "uv", path)
-
+            for index in _indexes(table):
+                if kind == ("index" if index.get("default") else "" if index.get("explicit") else "extra-index"):
+                    yield Statement(kind, index["url"], "uv", path)
+        key = _SOURCES[kind]
+        for path, table in (*((path, _pip(table)) for path, table in files), *files):
+            yield from (Statement(kind, value, "uv", path) for value in _texts(table.get(key)))
     for path, table in files:
-        for index in _indexes(table):
-            if not index.get("default") and not index.get("explicit"):
-                yield Statement("extra-index", index["url"], "uv", path)
-    yield from each("extra-index", "extra-index-url", pip=True)
-    yield from each("extra-index", "extra-index-url")
-    for path, table in files:
-        for index in _indexes(table):
-            if index.get("default"):
-                yield Statement("index", index["url"], "uv", path)
-    yield from each("index", "index-url", pip=True)
-    yield from each("index", "index-url")
-    yield from each("find-links", "find-links", pip=True)
-    yield from each("find-links", "find-links")
-    yield from each("index-strategy", "index-strategy", pip=True)
-    yield from each("index-strategy", "index-strategy")
-    yield from each("trusted-host", "allow-insecure-host")
+        yield from (Statement("trusted-host", value, "uv", path) for value in _texts(table.get("allow-insecure-host")))
 
 
 def _pip(table: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ MODULE_LINES = 400
 FUNCTION_LINES = 50
 PARAMETERS = 9
 # Run by another interpreter, as a script whose answer is what it prints.
-SCRIPTS = {"venvkit/host/_probe.py"}
+SCRIPTS = {"venvkit/host/_probe.py", "venvkit/base/prepare.py"}
 # In parts, or this file would name them itself.
 REGISTRIES = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))] + [
     ".".join(parts) for parts in (("npmjs", "com"), ("deb", "debian", "org"), ("security", "debian", "org"))

@@ -9,7 +9,7 @@ from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
 from venvkit.launch.given import is_path
 from venvkit.launch.handle import Environment
-from venvkit.launch.warm import moment, question, recall, remember, still_true
+from venvkit.launch.warm import answered_by, moment, question, recall, remember
 from venvkit.settings import load_settings
 from venvkit.spec.options import read_choices
 
@@ -55,8 +55,8 @@ def ensure_env(
         >>> subprocess.Popen([env.python, "serve.py"], env=env.environ())  # doctest: +SKIP
     """
     asked = question(spec, enable, choices)
-    if asked is not None and (facts := recall(asked)) is not None:
-        return Environment(facts)
+    if asked is not None and (found := recall(asked)) is not None:
+        return found
     before = moment()
     environ = dict(os.environ)
     settings = load_settings(environ)
@@ -65,12 +65,12 @@ def ensure_env(
     call = Call(spec, choices, settings, environ)
     key = call.key()
     entry = None if call.choices["upgrade"] else read_entry(f"{settings.home}/virtualenv/requests/{key}.json")
-    if entry is not None and still_true(entry):
+    if entry is not None and (found := answered_by(entry)) is not None:
         if asked is not None:
             moving = settings.home_watch
             known = {**entry, "watches": [*entry["watches"], moving]} if moving else entry
             remember(asked, known, call.given.watch, before)
-        return Environment(entry["facts"])
+        return found
     from venvkit.launch.ensure import ensure
 
     return ensure(call, key, observer, cancel)
@@ -88,20 +88,11 @@ async def ensure_env_async(
     Raises:
         VenvkitError: As `ensure_env`.
     """
-    import asyncio
-    import threading
+    from venvkit.launch.threads import call_in_thread
 
-    cancel = threading.Event()
-    work = asyncio.ensure_future(
-        asyncio.to_thread(ensure_env, spec, enable=enable, observer=observer, cancel=cancel, **choices)
+    return await call_in_thread(
+        lambda cancel: ensure_env(spec, enable=enable, observer=observer, cancel=cancel, **choices)
     )
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        cancel.set()
-        # The task ends only when nothing of the build runs any more.
-        await asyncio.gather(work, return_exceptions=True)
-        raise
 
 
 def plan_env(
@@ -148,5 +139,6 @@ def _host(
             "key": "",
             "python": python,
             "path": str(Path(python).parent.parent),
-        }
+        },
+        None,
     )

@@ -38,7 +38,10 @@ class World:
         return self.layout.shell("m", None, ".".join(map(str, sys.version_info[:3])))
 
     def ensure(self, version: str = "1.0", **choices: object) -> Environment:
-        return ensure_env(self.spec, host_python=self.host.python, packages=[f"tool=={version}"], **choices)
+        """Return the environment of one version; its lease is released, so that a test may remove it."""
+        env = ensure_env(self.spec, host_python=self.host.python, packages=[f"tool=={version}"], **choices)
+        env.release()
+        return env
 
     def command(self, *args: str, **popen: object) -> subprocess.Popen[str]:
         """Start the command line in a process of its own."""

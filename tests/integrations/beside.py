@@ -130,9 +130,17 @@ class Server:
     def stop_model(self, name: str) -> None:
         self.call("DELETE", f"/v1/models/{name}")
 
-    def environments(self) -> list[dict[str, Any]]:
-        found = self.call("GET", "/v1/virtualenvs")
-        return found["list"] if isinstance(found, dict) else found
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """Return what the server lists, by the model's name."""
+        return {item["model_name"]: item for item in self.call("GET", "/v1/virtualenvs")["list"]}
+
+    def packages(self, name: str) -> dict[str, str]:
+        """Return what the server lists as installed for a model: version by name."""
+        item = self.environments()[name]
+        asked = {key: item[key] for key in ("model_name", "model_engine", "python_version")}
+        query = urllib.parse.urlencode({**asked, "worker_ip": item["actor_ip_address"]})
+        found = self.call("GET", f"/v1/virtualenvs/packages?{query}")
+        return {package["name"]: package["version"] for package in found["packages"]}
 
     def remove(self, name: str) -> Any:
         return self.call("DELETE", f"/v1/virtualenvs?{urllib.parse.urlencode({'model_name': name})}")
@@ -209,11 +217,8 @@ def end(process: subprocess.Popen[bytes], *numbers: signal.Signals) -> None:
     raise AssertionError(f"processes of the group {process.pid} are left")
 
 
-def processes_of(folder: Path) -> list[int]:
-    """Return the pids whose command line begins with a program below `folder`."""
-    found = []
+def mappings() -> Iterator[tuple[int, str]]:
+    """Yield the pid of each process, and what it has mapped: the lease of the environment that it runs from too."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (process / "cmdline").read_bytes().startswith(f"{folder}/".encode()):
-                found.append(int(process.name))
-    return found
+            yield int(process.name), (process / "maps").read_text(encoding="utf-8", errors="replace")

@@ -255,6 +255,16 @@ def test_markers_take_the_variables_that_are_given(worker: Worker, clashing: Whe
     assert version_of(manager, "clash") == "1.0"
 
 
+def test_process_packages(worker: Worker) -> None:
+    from venvkit.integrations.xoscar import VenvkitManager
+
+    host = metadata.version("msgspec")
+    packages = ["#system_msgspec#", 'a>=1 ; #engine# == "flag"', 'b ; #engine# == "vllm"', 'c ; cuda_version < "13.0"']
+    assert VenvkitManager.process_packages(packages, engine="flag") == [f"msgspec=={host}", "a>=1"]
+    with pytest.raises(subprocess.CalledProcessError, match="marker"):
+        VenvkitManager.process_packages(["a ; #colour# == 'red'"])
+
+
 def test_an_error_says_what_uv_says(worker: Worker, clashing: Wheelhouse) -> None:
     manager = worker.launch("one", ["left"])
     with pytest.raises(subprocess.CalledProcessError) as caught:
@@ -356,6 +366,25 @@ def test_a_place_that_is_none_of_xinferences_is_refused(worker: Worker, tmp_path
     with pytest.raises(subprocess.CalledProcessError, match="no place"):
         manager.create_env()
     assert not (tmp_path / "env").exists()
+
+
+@pytest.mark.parametrize("end", ["failed", "killed"])
+def test_what_arrived_of_an_installation_that_failed_is_not_shown(
+    worker: Worker, clashing: Wheelhouse, end: str
+) -> None:
+    from venvkit.integrations.xoscar.furnish import announce
+
+    manager = worker.launch("one", ["left"])
+    site = manager.get_lib_path()
+    announce(Path(site), "right", "1.0")
+    assert "right" in {item.name for item in metadata.distributions(path=[site])}
+    if end == "failed":
+        with pytest.raises(subprocess.CalledProcessError):
+            worker.launch("one", ["left", "right"])
+    else:
+        clashing.add("other", "1.0")
+        worker.launch("one", ["left", "other"])
+    assert {item.name for item in metadata.distributions(path=[site])} - {"other"} == {"clash", "left"}
 
 
 def test_the_store_may_lie_behind_a_link(worker: Worker, clashing: Wheelhouse, tmp_path: Path) -> None:

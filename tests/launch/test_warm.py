@@ -72,13 +72,16 @@ def _remembered(spec: Path, python: str) -> bool:
     return asked is not None and recall(asked) is not None
 
 
-def test_the_same_call_again_opens_nothing(
+def test_the_same_call_again_opens_at_most_the_lease_file(
     settled: tuple[Path, str], watched: Callable[[Callable[[], object]], list[str]]
 ) -> None:
     spec, python = settled
-    _remind(spec, python)
+    env = _remind(spec, python)
     assert watched(lambda: ensure_env(spec, host_python=python)) == []
     assert watched(lambda: ensure_env(spec, host_python=python, packages=[])) != []
+    lease = env._facts["lease"]
+    env.release()
+    assert watched(lambda: ensure_env(spec, host_python=python)) == [f"open ({lease!r},)"]
 
 
 Change = Callable[[Path, Path, Host, Environment, pytest.MonkeyPatch], object]
@@ -95,6 +98,7 @@ CHANGES: dict[str, Change] = {
     "engine data": lambda home, spec, host, env, patch: _write(home / "venvkit" / "engines.toml"),
     "the environment gone": lambda home, spec, host, env, patch: shutil.rmtree(env.path),
     "an entry in the environment": lambda home, spec, host, env, patch: _write(_site(env) / "new.py"),
+    "the lease file, which is never made here": lambda home, spec, host, env, patch: _unlink_lease(env),
     "the shell's pointer": lambda home, spec, host, env, patch: next((env.shell or Path()).rglob("zzzz*.pth")).unlink(),
 }
 
@@ -107,6 +111,13 @@ def test_what_has_changed_is_noticed(
     env = _remind(spec, python)
     change(home, spec, host, env, monkeypatch)
     assert not _remembered(spec, python)
+
+
+def _unlink_lease(env: Environment) -> None:
+    lease = Path(env._facts["lease"])
+    lease.unlink()
+    with pytest.raises(FileNotFoundError):
+        lease.stat()
 
 
 def _replace(spec: Path) -> None:

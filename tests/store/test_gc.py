@@ -218,6 +218,7 @@ def test_bytes_count_when_the_last_link_goes(
     (entry,) = find_entries(world.layout, "m")
     usage = measure([env.path])
     assert usage.size([env.path]) > 400_000 > usage.freed([env.path])
+    env.release()
     remove_entry(world.layout, entry)
     assert not big.exists()
 

@@ -14,7 +14,7 @@ from venvkit import ensure_env
 from venvkit.cli.app import cli
 from venvkit.errors import ProofError, UsageError
 from venvkit.formats.entry import read_entry
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.store.change.rollback import rollback
 from venvkit.store.collect.gc import collect
 from venvkit.store.collect.rules import Wish
@@ -54,7 +54,7 @@ def test_a_rollback_is_the_answer_until_an_upgrade(world: World) -> None:
     assert asked(world) == "1.0"
     (entry,) = (read_entry(str(path)) for path in world.layout.requests.glob("*.json"))
     assert entry is not None
-    assert still_true(entry), "the second launch after a rollback is warm"
+    assert answered_by(entry) is not None, "the second launch after a rollback is warm"
     assert imported(world.shell / "bin" / "python") == "1.0"
     world.host.install("extra")
     assert asked(world, upgrade=True) == "2.0"

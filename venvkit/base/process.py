@@ -7,12 +7,10 @@ event. Stopping goes interrupt, terminate, kill, within two seconds, and reaches
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +18,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from venvkit.base.forks import lent, starting
 from venvkit.base.mask import mask
+from venvkit.base.prepare import die_with, hand_on
 from venvkit.errors import CancelledError, MachineError
 
 _POLL_S = 0.1
@@ -34,7 +34,8 @@ _STEPS: tuple[tuple[signal.Signals, float], ...] = (
     (signal.SIGTERM, 0.6),
     (signal.SIGKILL, 5.0),
 )
-_PR_SET_PDEATHSIG = 1
+# The status of a child whose end somebody else was told of: not a success, and none that programs use.
+_LOST = 255
 
 ProcessError = subprocess.CalledProcessError
 """What callers of other installers catch; venvkit raises it only together with an error of its own."""
@@ -105,15 +106,19 @@ class Runner(Struct, frozen=True):
             stdin: A descriptor that the child reads; by default there is nothing to read.
 
         Raises:
-            MachineError: The program is not there or cannot be run (`no-program`), or the deadline passed (`timeout`).
+            MachineError: The program is not there or cannot be run (`no-program`), the deadline passed (`timeout`), or
+                the program's exit status was lost (`status-lost`).
             CancelledError: The cancel event was set.
         """
         self.check_cancel()
         self.spawned.append(tuple(argv))
         started = time.monotonic()
+        lent.update(keep_fds)
         try:
-            child = subprocess.Popen(
-                list(argv),
+            child = _Child(
+                argv,
+                relayed=True,
+                die_with_parent=die_with_parent,
                 env=dict(env) if env is not None else None,
                 cwd=cwd,
                 stdin=stdin,
@@ -121,10 +126,10 @@ class Runner(Struct, frozen=True):
                 stderr=subprocess.PIPE,
                 pass_fds=tuple(keep_fds),
                 start_new_session=True,
-                preexec_fn=_death_signal() if die_with_parent else None,
             )
-        except OSError as error:
-            raise _no_program(argv[0], error) from error
+        except BaseException:
+            lent.difference_update(keep_fds)
+            raise
         try:
             if self.on_start is not None:
                 self.on_start()
@@ -132,7 +137,10 @@ class Runner(Struct, frozen=True):
         except BaseException:
             _stop(child)
             raise
-        return Completed(tuple(argv), child.wait(), out, err, time.monotonic() - started)
+        finally:
+            if child.returncode is not None:
+                lent.difference_update(keep_fds)
+        return Completed(tuple(argv), child.status(), out, err, time.monotonic() - started)
 
     def check_cancel(self) -> None:
         if self.cancel is not None and self.cancel.is_set():
@@ -140,7 +148,7 @@ class Runner(Struct, frozen=True):
                 "cancelled; nothing of the attempt is left, and what was downloaded is kept for the next"
             )
 
-    def _collect(self, child: subprocess.Popen[bytes], deadline: float) -> tuple[str, str]:
+    def _collect(self, child: _Child, deadline: float) -> tuple[str, str]:
         """Read both streams until the child has ended, also when it closes them before.
 
         Raises:
@@ -168,7 +176,7 @@ class Runner(Struct, frozen=True):
                 self.check_cancel()
                 if time.monotonic() > deadline:
                     raise MachineError(
-                        f"{os.path.basename(str(child.args[0]))} did not finish in time",  # type: ignore[index]  # noqa: PTH119
+                        f"{_name(child.args)} did not finish in time",
                         code="timeout",
                         remedy="raise the time limit, or look whether an index or build hangs",
                     )
@@ -197,6 +205,120 @@ class _Stream:
         return self._bytes[-_KEPT_BYTES:].decode("utf-8", "replace")
 
 
+class _Child(subprocess.Popen[Any]):
+    """A started program, whose exit status is not taken for success when it was lost.
+
+    A process that ignores SIGCHLD, as daemons do, gets no statuses from the kernel, and `subprocess` gives 0 for them.
+
+    Args:
+        relayed: Where SIGCHLD is ignored, a process between us and the program waits for it and tells its status.
+            The program has another pid then, and is killed with that process (on Linux).
+        die_with_parent: On Linux, the kernel kills the program when the thread that started it ends.
+
+    Raises:
+        MachineError: The program is not there or cannot be run (`no-program`).
+    """
+
+    _told = -1
+    _lost = False
+
+    def __init__(
+        self, argv: Sequence[str], *, relayed: bool = False, die_with_parent: bool = False, **options: Any
+    ) -> None:
+        self._reaping = threading.Lock()
+        writer = -1
+        if relayed and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            self._told, writer = os.pipe()
+            options["preexec_fn"] = hand_on(writer, die_with_parent=die_with_parent)
+        elif die_with_parent:
+            options["preexec_fn"] = die_with(os.getpid())
+        starting.add(threading.get_ident())
+        try:
+            super().__init__(list(argv), **options)
+        except OSError as error:
+            raise _no_program(argv[0], error) from error
+        finally:
+            starting.discard(threading.get_ident())
+            if writer >= 0:
+                os.close(writer)
+
+    def __del__(self) -> None:
+        """Close the pipe of a program that nobody waited for."""
+        self._read_told()
+        super().__del__()
+
+    def poll(self) -> int | None:
+        """See `subprocess.Popen.poll`; 255 for a status that was lost."""
+        if self.returncode is None and self._reaping.acquire(blocking=False):
+            try:
+                self._reap(os.WNOHANG)
+            finally:
+                self._reaping.release()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """See `subprocess.Popen.wait`; 255 for a status that was lost."""
+        if timeout is None:
+            try:
+                with self._reaping:
+                    self._reap(0)
+            except KeyboardInterrupt:
+                # The program has got it too, and is given the time to end by itself, as by `subprocess`.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.wait(0.25)
+                raise
+            return self.returncode
+        deadline, pause = time.monotonic() + timeout, 0.0005
+        while self.poll() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, 0.05)
+        return self.returncode
+
+    def status(self) -> int:
+        """Wait for the program and return its exit status.
+
+        Raises:
+            MachineError: It was lost (`status-lost`).
+        """
+        if self.wait() == _LOST and self._lost:
+            raise MachineError(
+                f"the exit status of {_name(self.args)} was lost: something in this process waits for all children",
+                code="status-lost",
+                remedy="have the program that uses venvkit wait only for the children that it started",
+            )
+        return self.returncode
+
+    def _reap(self, options: int) -> None:
+        if self.returncode is not None:
+            return
+        try:
+            pid, status = os.waitpid(self.pid, options)
+        except ChildProcessError:
+            pid, status = self.pid, -1
+        if pid == self.pid:
+            told = self._read_told()
+            status = told if told is not None else status
+            self._lost = status < 0
+            self.returncode = _LOST if self._lost else os.waitstatus_to_exitcode(status)
+
+    def _read_told(self) -> int | None:
+        """Return the wait status that the process between told, -1 when it told none; None without such a process."""
+        if self._told < 0:
+            return None
+        reader, self._told = self._told, -1
+        try:
+            # A forked worker may have a copy of the other end: there may be no end of file.
+            os.set_blocking(reader, False)
+            return int(os.read(reader, 32) or -1)
+        except BlockingIOError:
+            return -1
+        finally:
+            os.close(reader)
+
+
 def run_attached(
     argv: Sequence[str],
     *,
@@ -208,36 +330,36 @@ def run_attached(
     """Run a user's command in the foreground, with our standard streams unless `capture`.
 
     Raises:
-        MachineError: The program is not there (`no-program`), or `timeout` seconds have passed (`timeout`).
+        MachineError: The program is not there (`no-program`), `timeout` seconds have passed (`timeout`), or the
+            program's exit status was lost (`status-lost`).
     """
-    try:
-        return subprocess.run(
-            list(argv),
-            env=dict(env),
-            capture_output=capture,
-            timeout=timeout,
-            cwd=cwd,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:
-        raise _no_program(argv[0], error) from error
-    except subprocess.TimeoutExpired as error:
-        raise MachineError(f"{argv[0]} did not finish in {timeout} s", code="timeout") from error
+    pipe = subprocess.PIPE if capture else None
+    child = _Child(
+        argv, relayed=True, env=dict(env), stdout=pipe, stderr=pipe, cwd=cwd, encoding="utf-8", errors="replace"
+    )
+    with child:
+        try:
+            out, err = child.communicate(timeout=timeout)
+        except BaseException as error:
+            child.kill()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise MachineError(f"{argv[0]} did not finish in {timeout} s", code="timeout") from error
+    return subprocess.CompletedProcess(list(argv), child.status(), out, err)
 
 
 def start(argv: Sequence[str], *, env: Mapping[str, str], keep_fd: int = -1, **options: Any) -> subprocess.Popen[bytes]:
     """Start a user's command; `options` are those of `subprocess.Popen`, and the child inherits `keep_fd`."""
     kept = (*options.pop("pass_fds", ()), *([keep_fd] if keep_fd >= 0 else []))
-    try:
-        return subprocess.Popen(list(argv), env=dict(env), pass_fds=kept, **options)
-    except OSError as error:
-        raise _no_program(argv[0], error) from error
+    return _Child(argv, env=dict(env), pass_fds=kept, **options)
 
 
 def _no_program(program: str, error: OSError) -> MachineError:
     return MachineError(f"cannot run {program}: {error.strerror or error}", code="no-program", where=program)
+
+
+def _name(argv: Any) -> str:
+    return os.path.basename(str(argv[0]))  # noqa: PTH119
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
@@ -257,19 +379,3 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
     """Kill what is left of the process group of a child that has ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-
-
-def _death_signal() -> Callable[[], None] | None:
-    """Return what makes the kernel kill a child when its parent dies, or None where there is no such thing."""
-    if sys.platform != "linux":
-        return None
-    # Loaded before the fork: the child of a threaded parent may not take locks of the loader.
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def arm() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died between fork and prctl
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return arm

@@ -9,7 +9,8 @@ from typing import Any, cast
 import click
 
 from venvkit.base.version import __version__
-from venvkit.cli.session import Session
+from venvkit.cli.session import Session, open_closed_streams
+from venvkit.cli.signals import interruptible
 
 # Command -> its module in `venvkit.cli.commands`, imported when the command runs, and its line in the help.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -72,16 +73,18 @@ class App(click.Group):
         """Run a command line to its end, and end the process with its exit status."""
         argv = list(sys.argv[1:] if args is None else args)
         session = Session(argv)
+        open_closed_streams()
         ended: object
-        try:
-            ended = super().main(argv, prog_name, standalone_mode=False, obj=session, **extra)
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, the contract holds
-            ended = error
-        if ended is None or isinstance(ended, int):  # help, version, or the status of what `run` ran
-            sys.exit(ended)
-        from venvkit.cli.ending import finish
+        with interruptible():
+            try:
+                ended = super().main(argv, prog_name, standalone_mode=False, obj=session, **extra)
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, the contract holds
+                ended = error
+            if ended is None or isinstance(ended, int):  # help, version, or the status of what `run` ran
+                sys.exit(ended)
+            from venvkit.cli.ending import finish
 
-        sys.exit(finish(session, ended))
+            sys.exit(finish(session, ended))
 
 
 def _keep_traceback(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

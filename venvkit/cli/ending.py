@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -26,21 +27,26 @@ def finish(session: Session, ended: object) -> int:
         else:
             write_text(outcome)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the result cannot be delivered
-        return _undelivered(error, session) if outcome.failure is None else outcome.status
+        return _undelivered(error, outcome, session)
     return outcome.status
 
 
-def _undelivered(error: BaseException, session: Session) -> int:
+def _undelivered(error: BaseException, outcome: Outcome, session: Session) -> int:
     """Return the exit status when standard output took no result: its reader has gone, or its disk is full."""
     if isinstance(error, OSError):
-        # What is still in the buffer would fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
+        _drop_output()
+        if isinstance(error, BrokenPipeError) and outcome.failure is None:
             return 1
         error = MachineError(f"the result cannot be written: {error.strerror or error}", code="output")
-    failure = _failure(error, session)
-    write_text(Outcome(failure=failure))
+    failure = outcome.failure or _failure(error, session)
+    with contextlib.suppress(OSError):
+        write_text(Outcome(failure=failure))
     return failure.exit_code
+
+
+def _drop_output() -> None:
+    """Drop what is in the buffer of standard output: it would fail once more when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failure(error: object, session: Session) -> VenvkitError:
@@ -55,6 +61,14 @@ def _failure(error: object, session: Session) -> VenvkitError:
         context = error.ctx if isinstance(error, click.UsageError) else None
         path = context.command_path if context is not None else "venvkit"
         return UsageError(error.format_message(), where=path, remedy=f"`{path} --help` shows what is accepted")
+    if isinstance(error, OSError):
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+        from venvkit.store.disk.space import disk_error
+
+        return disk_error(error, "", what="the system refused an access")
     remedy = f"`venvkit --traceback {session.command} ...` shows the whole traceback; please report it"
     return VenvkitError(f"{type(error).__name__}: {error}", where=raised_at(error), remedy=remedy)
 

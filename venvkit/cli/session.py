@@ -1,7 +1,9 @@
-"""What the command line says about output, known before it is parsed."""
+"""What the command line says about output, known before it is parsed; and streams that the caller closed."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 
 
@@ -19,3 +21,19 @@ class Session:
         self.command = next((arg for arg in own if not arg.startswith("-")), "")
         self.json = "--json" in own and self.command != "run"
         self.traceback = False
+
+
+def open_closed_streams() -> None:
+    """Put something in the place of standard streams that the caller closed (`<&-`, `>&-`, `2>&-`).
+
+    Else the next file that is opened takes their descriptor, and what is printed ends in it. Standard input ends at
+    once, standard error is dropped, and a write to standard output fails, as it does for a closed descriptor.
+    """
+    for number, (name, flags) in enumerate((("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number, since those below are open.
+            descriptor = os.open(os.devnull, flags)
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(descriptor, mode, closefd=False))  # noqa: SIM115

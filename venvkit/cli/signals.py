@@ -1,4 +1,7 @@
-"""What Ctrl-C and SIGTERM do: the first asks for an orderly end, the second insists; a child gets its own."""
+"""What Ctrl-C and other requests to end do: the first asks for an orderly end, the second insists; a child gets them.
+
+SIGHUP (the terminal is gone) and SIGQUIT (Ctrl-\\) are such requests as well as SIGINT and SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from types import FrameType
 from typing import Protocol
 
 Handler = Callable[[int, FrameType | None], None]
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Child(Protocol):
@@ -21,8 +25,21 @@ class Child(Protocol):
 
 
 @contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Have each request to end raise KeyboardInterrupt in the block, and children tell how they ended."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handling(dict.fromkeys(_ENDING, interrupt)):
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN and _in_main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        yield
+
+
+@contextlib.contextmanager
 def cancellable() -> Iterator[threading.Event]:
-    """Yield an event that the first SIGINT or SIGTERM sets; the second raises KeyboardInterrupt."""
+    """Yield an event that the first request to end sets; the second raises KeyboardInterrupt."""
     cancel = threading.Event()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
@@ -30,7 +47,7 @@ def cancellable() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         cancel.set()
 
-    with _handling({signal.SIGINT: ask, signal.SIGTERM: ask}):
+    with _handling(dict.fromkeys(_ENDING, ask)):
         yield cancel
 
 
@@ -69,7 +86,7 @@ def attend(start: Callable[[], Child]) -> int:
 @contextlib.contextmanager
 def _handling(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
     """Install handlers for the block, except for what our parent had us ignore (`nohup`)."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _in_main_thread():
         yield
         return
     replaced = {number: signal.getsignal(number) for number in handlers}
@@ -81,3 +98,7 @@ def _handling(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
     finally:
         for number in active:
             signal.signal(number, replaced[number])
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

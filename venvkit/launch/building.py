@@ -67,19 +67,17 @@ def look_again(
         for environment in filter(None, (led, own)):
             if not exists(environment):
                 continue
-            with Lease(layout.lease(environment.name)):
-                receipt = intact(environment)
-                if receipt is None or not _same_files(receipt):
-                    continue
-                if environment == led and not _satisfies(receipt, reading, services):
-                    continue
-                if not is_pointed(shell, receipt):
-                    point_shell(layout, shell, receipt)
-                former = own.name if environment == led else entry["facts"].get("rolled_back", "")
-                facts = _record(
-                    layout, key, reading, receipt, shell, planned=planned, rolled_back=_earlier(shell, former)
-                )
-                return Environment(facts), entry
+            lease = Lease(layout.lease(environment.name))
+            receipt = intact(environment)
+            if receipt is None or not _same_files(receipt):
+                continue
+            if environment == led and not _satisfies(receipt, reading, services):
+                continue
+            if not is_pointed(shell, receipt):
+                point_shell(layout, shell, receipt)
+            former = own.name if environment == led else entry["facts"].get("rolled_back", "")
+            facts = _record(layout, key, reading, receipt, shell, planned=planned, rolled_back=_earlier(shell, former))
+            return Environment(facts, lease), entry
         return None, entry
 
 
@@ -131,8 +129,9 @@ def carry_out(
                 except OSError:
                     _point_back(layout, shell, former, unwanted=Path(receipt.path))
                     raise
+            lease = Lease(layout.lease(receipt.id))
         undo.pop_all()
-        return Environment(facts, built=obtained.built)
+        return Environment(facts, lease, built=obtained.built)
 
 
 def _builder(layout: Layout, reading: Reading, services: Services, near: Callable[[], tuple[Uv, Path]]) -> Builder:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+from venvkit.store.lock.lease import Lease, share
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
@@ -16,13 +18,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from venvkit.formats.receipt import Receipt
-    from venvkit.store.lock.lease import Lease
 
 
 class Environment:
     """A ready environment, or the host itself when environments are switched off.
 
-    Start the model's process with `python`, and with `environ()` as its environment.
+    Start the model's process with `python`, and with `environ()` as its environment. The object holds a lease: as long
+    as it lives, nothing removes or collects the environment, unless `release()` or the end of a `with` block ends the
+    lease before. In a forked child, and when it is unpickled, it takes a lease of that process.
 
     Example:
         >>> env = ensure_env("specs/models/hello.json")            # doctest: +SKIP
@@ -38,11 +41,25 @@ class Environment:
         is_host: Environments are switched off, and this is the host's own interpreter.
     """
 
-    __slots__ = ("_facts", "built")
+    __slots__ = ("__weakref__", "_facts", "_lease", "built")
 
-    def __init__(self, facts: Mapping[str, Any], *, built: bool = False) -> None:
+    def __init__(self, facts: Mapping[str, Any], lease: Lease | None, *, built: bool = False) -> None:
         self._facts = facts
+        self._lease = lease
         self.built = built
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self._facts, self.built)
+
+    def __enter__(self) -> Environment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """End the lease: from now on the environment may be removed. Releasing twice is no fault."""
+        self._lease = None
 
     def __repr__(self) -> str:
         return f"Environment(model={self.model!r}, engine={self.engine!r}, python={self._facts['python']!r})"
@@ -73,6 +90,7 @@ class Environment:
         """The interpreter to start: a real path that never moves."""
         from pathlib import Path
 
+        self._renew()
         return Path(self._facts["python"])
 
     @property
@@ -80,6 +98,7 @@ class Environment:
         """The environment's directory (`sys.prefix` of its processes)."""
         from pathlib import Path
 
+        self._renew()
         return Path(self._facts["path"])
 
     @property
@@ -108,6 +127,7 @@ class Environment:
         and PYTHONPATH are gone (a copy on PYTHONPATH would beat the environment's own), and so is VENVKIT_API_KEY;
         library folders of CUDA wheels that are split between environment and host lead LD_LIBRARY_PATH.
         """
+        self._renew()
         env = dict(os.environ if base is None else base)
         if self.is_host:
             # So that `python` is the host's, whoever asks; all else is as the host would start it.
@@ -136,35 +156,102 @@ class Environment:
         """Run a command in the environment to its end; `python` is the environment's.
 
         Args:
-            argv: The command; its program is looked up in the environment first, then on the host.
+            argv: The command; its program is looked up in the environment first, then on the host, but for an
+                interpreter (`python`, `python3`, `python3.11`), which is the environment's or none.
             capture: Keep standard output and error as text in the result, instead of passing them on.
             timeout: Seconds until the command is killed.
             cwd: Its working directory.
 
         Raises:
-            MachineError: The program is not there, or the time is over.
+            MachineError: The environment is gone (`environment-gone`), the program is not there (`no-program`), the
+                time is over (`timeout`), or the exit status was lost (`status-lost`).
         """
         from venvkit.base.process import run_attached
 
         with self.lease():
-            return run_attached(argv, env=self.environ(), capture=capture, timeout=timeout, cwd=cwd)
+            return run_attached(self._command(argv), env=self.environ(), capture=capture, timeout=timeout, cwd=cwd)
 
     def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """Start a command in the environment; `options` are those of `subprocess.Popen`.
 
-        The child inherits a lease, so that no collection can come between its start and the one that its own
-        interpreter takes.
+        The child inherits a lease of its own, so that no collection can come between its start and the one that its
+        interpreter takes. Its exit status reads as 255 where the kernel gave it to somebody else: in a process that
+        ignores SIGCHLD, or that waits for all children.
+
+        Raises:
+            MachineError: As `run`, but for `timeout` and `status-lost`.
         """
         from venvkit.base.process import start
+        from venvkit.store.lock.lease import open_alone
 
         env = self.environ(options.pop("env", None))
-        with self.lease() as lease:
-            return start(argv, env=env, keep_fd=lease.fd, **options)
+        with self.lease():
+            keep_fd = -1 if self.is_host else open_alone(self._facts["lease"])
+            try:
+                return start(self._command(argv), env=env, keep_fd=keep_fd, **options)
+            finally:
+                if keep_fd >= 0:
+                    os.close(keep_fd)
 
     def lease(self) -> Lease:
-        """Take a lease: the environment is neither collected nor removed until it is closed."""
-        from pathlib import Path
+        """Take a further lease: the environment is neither collected nor removed until it is closed.
 
-        from venvkit.store.lock.lease import Lease
+        Raises:
+            MachineError: The environment is gone (`environment-gone`).
+        """
+        return Lease(None) if self.is_host else _leased(self._facts)
 
-        return Lease(None if self.is_host else Path(self._facts["lease"]))
+    def _renew(self) -> None:
+        """Take a lease in a forked child, which has closed its parent's."""
+        if self._lease is not None and self._lease.fd < 0 and not self.is_host:
+            self._lease = _leased(self._facts)
+
+    def _command(self, argv: Sequence[str]) -> list[str]:
+        """Return a command whose interpreter, when it names one, is the environment's."""
+        command = [os.fspath(word) for word in argv]
+        if not command or not _is_interpreter(command[0]):
+            return command
+        python: str = self._facts["python"]
+        if command[0] in ("python", "python3"):
+            return [python, *command[1:]]
+        # Of another version the environment has none, and the host's is not what is meant.
+        return command if self.is_host else [f"{python.rpartition('/')[0]}/{command[0]}", *command[1:]]
+
+
+def _is_interpreter(name: str) -> bool:
+    return name.startswith("python") and not name[len("python") :].strip("0123456789.")
+
+
+def _leased(facts: Mapping[str, Any]) -> Lease:
+    """Take a lease of an environment that must be there.
+
+    Raises:
+        MachineError: It is gone (`environment-gone`), or cannot be leased (`no-lease`).
+    """
+    # The lock first: what is there then stays. The file may have been deleted alone, and is made again.
+    lease = share(facts["lease"])
+    if lease is None and os.access(facts["python"], os.X_OK):
+        try:
+            lease = Lease(facts["lease"])
+        except OSError as error:
+            from venvkit.errors import MachineError
+
+            raise MachineError(
+                f"the environment of {facts['model']} cannot be leased: {error.strerror or error}",
+                code="no-lease",
+                where=facts["lease"],
+            ) from error
+    if lease is None or not os.access(facts["python"], os.X_OK):
+        from venvkit.errors import MachineError
+
+        raise MachineError(
+            f"the environment of {facts['model']} is gone",
+            code="environment-gone",
+            where=facts["path"],
+            remedy="call ensure_env again: it builds what is missing",
+        )
+    return lease
+
+
+def _unpickled(facts: Mapping[str, Any], built: bool) -> Environment:
+    return Environment(facts, _leased(facts) if facts["key"] else None, built=built)

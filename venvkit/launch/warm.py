@@ -12,8 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from _thread import allocate_lock
 
 from venvkit.base.watch import changed, times
+from venvkit.launch.handle import Environment
+from venvkit.store.lock.lease import share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,11 +34,14 @@ _TICK = 1_000_000_000
 _MOST = 128
 
 _memory: dict[Hashable, _Answer] = {}
+_writing = allocate_lock()
 
 
-def still_true(entry: dict[str, Any]) -> bool:
-    """Tell whether everything that an entry depends on is as it was."""
-    return changed(entry["watches"]) is None
+def answered_by(entry: Mapping[str, Any]) -> Environment | None:
+    """Return the environment of an index entry; None unless everything that the entry depends on is as it was."""
+    # The lease first: an environment that is found unchanged under it stays.
+    lease = share(entry["facts"]["lease"])
+    return Environment(entry["facts"], lease) if lease is not None and changed(entry["watches"]) is None else None
 
 
 def question(spec: object, enable: bool | None, choices: Mapping[str, Any]) -> Hashable | None:
@@ -54,13 +60,14 @@ def question(spec: object, enable: bool | None, choices: Mapping[str, Any]) -> H
     return (*asked,)
 
 
-def recall(asked: Hashable) -> Mapping[str, Any] | None:
-    """Return the facts that answered the same question in this process, when nothing has changed since."""
+def recall(asked: Hashable) -> Environment | None:
+    """Return the environment that answered the same question in this process, when nothing has changed since."""
     try:
         answer = _memory.get(asked)
     except TypeError:  # an item of a sequence is not hashable
         return None
-    return answer.facts if answer is not None and answer.holds() else None
+    lease = share(answer.facts["lease"]) if answer is not None else None
+    return Environment(answer.facts, lease) if answer is not None and lease is not None and answer.holds() else None
 
 
 def remember(asked: Hashable, entry: Mapping[str, Any], given: Watch | None, before: Moment | None) -> None:
@@ -74,12 +81,12 @@ def remember(asked: Hashable, entry: Mapping[str, Any], given: Watch | None, bef
     watches = [*entry["watches"], *([given] if given else [])]
     if before is None or before != moment() or _may_change_unseen(given):
         return
-    last = next(reversed(_memory.values()), None)
-    if last is not None and last.moment == before:
-        before = last.moment  # one copy of the variables for all
-    while len(_memory) >= _MOST:
-        _memory.pop(next(iter(_memory)), None)
-    with contextlib.suppress(TypeError):
+    with _writing, contextlib.suppress(TypeError):
+        last = next(reversed(_memory.values()), None)
+        if last is not None and last.moment == before:
+            before = last.moment  # one copy of the variables for all
+        while len(_memory) >= _MOST:
+            del _memory[next(iter(_memory))]
         _memory[asked] = _Answer(entry["facts"], watches, before)
 
 

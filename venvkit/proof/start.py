@@ -21,11 +21,11 @@ from venvkit.formats.pointer import HOOK, POINTER
 from venvkit.host.contents import import_names
 from venvkit.host.distribution import Distribution
 
-# Waits for the names on standard input, finds them without an import, and answers on a descriptor of its own: a package
-# may print when an interpreter ends. `os._exit` leaves out what packages do then.
+# Waits for a line with the names on standard input, finds them without an import, and answers on a descriptor of its
+# own: a package may print when an interpreter ends. `os._exit` leaves out what packages do then.
 _ANSWER = f"""\
 import importlib, importlib.util, json, os, sys
-names = json.loads(sys.stdin.read() or "[]")
+names = json.loads(sys.stdin.readline() or "[]")
 importlib.invalidate_caches()
 found = {{}}
 for name in names:
@@ -89,7 +89,7 @@ class Starter:
 
     def ask(self, names: Iterable[str]) -> None:
         """Tell it the top-level names to look for, and let it answer."""
-        os.write(self._write, json.dumps(sorted(names)).encode())
+        os.write(self._write, f"{json.dumps(sorted(names))}\n".encode())
         self._hang_up()
 
     def answer(self) -> Started:

@@ -191,7 +191,7 @@ def _rule(name: str, reader: Reader, origin: str) -> Rule:
 
 
 def _host_index(name: str, reader: Reader, origin: str) -> HostIndex:
-    reader.only(("packages", "indexes"))
+    reader.only(("packages", "indexes", "without_accelerator"))
     for field in ("packages", "indexes"):
         if not reader.table.get(field):
             reader.faults.add(reader.at(field), "is missing")
@@ -201,7 +201,8 @@ def _host_index(name: str, reader: Reader, origin: str) -> HostIndex:
         url = indexes.text(local, check_index_url) if indexes else None
         if url is not None:
             found.append((local, url))
-    return HostIndex(reader.texts("packages", _check_name), tuple(found), name, origin)
+    plain = reader.text("without_accelerator") or ""
+    return HostIndex(reader.texts("packages", _check_name), tuple(found), name, origin, without_accelerator=plain)
 
 
 def _check_alias(text: str, place: str) -> None:

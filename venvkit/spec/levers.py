@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from venvkit.errors import SpecError
@@ -60,6 +61,10 @@ class Levers(Struct, frozen=True):
         values["overrides"] = _joined(earlier, other.overrides)
         values |= {name: getattr(other, name) or getattr(self, name) for name in SCALAR_FIELDS}
         return Levers(**values, sources=_by_name(self.sources, other.sources))
+
+    def tying(self, sources: Iterable[tuple[str, str]]) -> Levers:
+        """Return these levers with weaker entries for `sources`: names and the one index of each."""
+        return replace(self, sources=_by_name(tuple(sources), self.sources))
 
     def applied(self, context: MarkerContext) -> Levers:
         """Return the levers that hold in `context`: no markers left, names normalized.

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.sources import Sources, stated_sources, with_engine, with_pins, with_public
 from venvkit.spec.configuration.statements import By, Statement
+from venvkit.spec.engine_values import BuildLine
 from venvkit.spec.engines import Engine, EngineTable
 from venvkit.spec.expansion import Expansion, merged
 from venvkit.spec.language.compare import engine_key
@@ -38,6 +39,7 @@ class Request(Struct, frozen=True):
         sources: Where distributions may come from.
         levers: How to solve it; no markers are left in it.
         relied: What of the machine the request depends on: `accelerator`, `host:torch`.
+        lines: Indexes of the builds that fit the host; none where somebody says where such builds come from.
     """
 
     model: str
@@ -46,6 +48,7 @@ class Request(Struct, frozen=True):
     sources: Sources
     levers: Levers
     relied: tuple[str, ...]
+    lines: tuple[BuildLine, ...] = ()
 
 
 class Choice(Struct, frozen=True):
@@ -127,7 +130,11 @@ def build_request(
     pins: tuple[tuple[By, Levers], ...]
     pins = (("caller", choice.levers), ("spec", spec.levers), ("rule", levers), ("engine", base_levers))
     sources = with_pins(with_public(sources, engines.public_indexes), tuple((by, said.sources) for by, said in pins))
-    return Request(spec.name, name, requirements, sources, Levers(sources=tied).merged(own), expansion.relied())
+    levers = Levers(sources=tied).merged(own)
+    # Whoever names further indexes, or none at all, has said where builds come from.
+    settled = bool(sources.no_index or stated.extra_index_urls or levers.torch_backend)
+    lines = () if settled else expansion.build_lines()
+    return Request(spec.name, name, requirements, sources, levers, expansion.relied(), lines)
 
 
 def spec_engines(spec: ModelSpec, engines: EngineTable) -> tuple[str, ...]:

@@ -17,14 +17,14 @@ from venvkit.errors import BusyError, UsageError, VenvkitError
 from venvkit.events import Observer
 from venvkit.formats.entry import read_entry
 from venvkit.integrations.xoscar.errors import InstallError
-from venvkit.integrations.xoscar.furnish import furnish
+from venvkit.integrations.xoscar.furnish import furnish, withdraw
 from venvkit.integrations.xoscar.progress import Reporter
-from venvkit.integrations.xoscar.request import Place, Wish, call_of, own_environ, place_of
+from venvkit.integrations.xoscar.request import Place, Wish, call_of, own_environ, place_of, requirements_of
 from venvkit.integrations.xoscar.state import is_current, read_state, state_of, write_state
 from venvkit.launch.ensure import ensure, plan_call
 from venvkit.launch.handle import Environment
 from venvkit.launch.reading import read_data
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.proof.integrity import intact
 from venvkit.settings import load_settings
 from venvkit.store.change.remove import remove_entry
@@ -52,7 +52,7 @@ class VenvkitManager(VirtualEnvManager):
     """
 
     def __init__(self, env_path: Path) -> None:
-        # Not resolved: the store may lie behind a link.
+        # As it was given: behind a link the name does not tell the home.
         self.env_path = Path(os.path.abspath(env_path))  # noqa: PTH100
         self._python: Path | None = None
         self._wish = Wish()
@@ -99,11 +99,12 @@ class VenvkitManager(VirtualEnvManager):
             self._seen = frozenset(running_from(self.env_path))
             self._take_lease(layout)
             state = read_state(self.env_path)
-            if is_current(layout, self.env_path, state):
+            if is_current(layout, self._shell, state):
                 return
             if (state is not None and state.bare) or not self._stands():
                 self._ensure(place, Wish(), Reporter())
             (self.env_path / SETUP_DONE).unlink(missing_ok=True)
+            withdraw(Path(self.get_lib_path()))
 
     def install_packages(self, packages: list[str], **kwargs: Any) -> None:
         """Install packages, beside those of a former call, and point the place to the result.
@@ -130,6 +131,9 @@ class VenvkitManager(VirtualEnvManager):
                 self._wish = wish
                 if former is not None and former != environment.path:
                     self._refuse_early_processes()
+        except BaseException:
+            withdraw(Path(self.get_lib_path()))
+            raise
         finally:
             self._idle.set()
 
@@ -167,13 +171,18 @@ class VenvkitManager(VirtualEnvManager):
                 move_foreign(layout, self.env_path)
                 return
             for entry in find_entries(layout, place.model, place.engine or "default"):
-                if entry.path == self.env_path:
+                if entry.path == self._shell:
                     remove_entry(layout, entry)
 
     @staticmethod
     def process_packages(packages: list[str], **variables: Any) -> list[str]:
-        """Return packages as xoscar resolves them for its own installer; venvkit itself takes them unresolved."""
-        return _Processed(VirtualEnvManager.process_packages(packages, **variables), packages, variables)
+        """Return what packages require once placeholders and markers are done with.
+
+        Raises:
+            InstallError: One of them is malformed.
+        """
+        with _told():
+            return _Processed(requirements_of(packages, variables), packages, variables)
 
     def _filter_packages_not_installed(self, packages: list[str], **sources: Any) -> list[str]:
         """Return what an installation would put into the environment, for the server's progress."""
@@ -187,6 +196,11 @@ class VenvkitManager(VirtualEnvManager):
     def _get_uv_path() -> str:
         """Return the uv that installs; the server asks for it to install further packages."""
         return find_uv(Runner(), os.environ).path
+
+    @property
+    def _shell(self) -> Path:
+        """The place as the store names it: by its real path."""
+        return Path(os.path.realpath(self.env_path))
 
     def _plan(self, packages: list[str], options: dict[str, Any]) -> list[str]:
         asked = packages
@@ -206,7 +220,7 @@ class VenvkitManager(VirtualEnvManager):
         call = call_of(place, wish, self._python)
         key = call.key()
         environment = _known(call.settings.home, key) or ensure(call, key, observer, self._cancel)
-        if environment.shell != self.env_path:
+        if environment.shell != self._shell:
             raise UsageError(
                 f"the environment stands at {environment.shell}",
                 code="place-unknown",
@@ -251,7 +265,7 @@ class VenvkitManager(VirtualEnvManager):
 
 
 class _Processed(list[str]):
-    """Packages as xoscar resolves them, and what they were made from."""
+    """Requirements, and the packages and variables that they were made from."""
 
     def __init__(self, processed: list[str], asked: list[str], variables: dict[str, Any]) -> None:
         super().__init__(processed)
@@ -277,4 +291,4 @@ def _layout(place: Place) -> Layout:
 def _known(home: str, key: str) -> Environment | None:
     """Return the environment that answers a request, where nothing has changed since it was recorded."""
     entry = read_entry(f"{home}/virtualenv/requests/{key}.json")
-    return Environment(entry["facts"]) if entry is not None and still_true(entry) else None
+    return answered_by(entry) if entry is not None else None

@@ -14,9 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from venvkit.errors import UsageError
+from venvkit.events import ignore
 from venvkit.integrations.startup import leave
 from venvkit.launch.asked import Call
-from venvkit.launch.reading import read_data
+from venvkit.launch.host import open_services
+from venvkit.launch.reading import read_call, read_data
 from venvkit.settings import Settings, load_settings
 from venvkit.spec.configuration.pip import pip_config_files, pip_options
 from venvkit.spec.model import ModelSpec
@@ -124,6 +126,21 @@ def call_of(place: Place, wish: Wish, python: Path | None) -> Call:
     if python is not None and str(python) != sys.executable:
         choices["python"] = python
     return Call(_naming_engine(spec, place.engine, settings), choices, settings, environ)
+
+
+def requirements_of(packages: Sequence[str], variables: Mapping[str, Any]) -> list[str]:
+    """Return what packages require once placeholders and markers are done with, on this machine.
+
+    Raises:
+        UsageError: One of them is malformed.
+    """
+    engine = next((str(variables[name]) for name in ENGINE_VARIABLES if variables.get(name)), None)
+    environ = dict(os.environ)
+    settings = load_settings(environ)
+    spec = _naming_engine(ModelSpec("packages", tuple(packages)), engine, settings)
+    choices: Choices = {"engine": engine, "variables": dict(Wish.of((), variables).variables)}
+    call = Call(spec, {**choices, "host_python": sys.executable}, settings, environ)
+    return [str(one) for one in read_call(call, open_services(call, ignore, None)).request.requirements]
 
 
 def own_environ(home: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from venvkit.base.version import __version__
 from venvkit.formats.entry import read_entry
 from venvkit.integrations.xoscar.request import own_environ
 from venvkit.launch.asked import Call
-from venvkit.launch.warm import still_true
+from venvkit.launch.warm import answered_by
 from venvkit.settings import Settings, key_environ, key_settings, load_settings
 from venvkit.store.layout import Layout
 
@@ -58,7 +58,7 @@ def is_current(layout: Layout, shell: Path, state: State | None) -> bool:
         return False
     environ = own_environ(layout.home)
     entry = read_entry(str(layout.request(state.request)))
-    if entry is None or entry["facts"]["shell"] != str(shell) or not still_true(entry):
+    if entry is None or entry["facts"]["shell"] != str(shell) or answered_by(entry) is None:
         return False
     return state.surroundings == _surroundings(environ, load_settings(environ))
 

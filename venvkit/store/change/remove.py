@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -110,7 +111,12 @@ def _busy(entry: Entry, item: Left) -> BusyError:
 
 
 def _busy_error(model: str, path: Path, pids: tuple[int, ...]) -> BusyError:
-    named = ", ".join(str(pid) for pid in pids if pid) or "unknown"
+    named = ", ".join("this process" if pid == os.getpid() else str(pid) for pid in pids if pid) or "unknown"
+    own = "call release() of each Environment that this process has" if os.getpid() in pids else ""
+    others = "end those processes first" if set(pids) != {os.getpid()} else ""
     return BusyError(
-        f"{model} is in use by pid {named}", code="in-use", where=str(path), remedy="end those processes first"
+        f"{model} is in use by pid {named}",
+        code="in-use",
+        where=str(path),
+        remedy=", and ".join(filter(None, (own, others))),
     )

@@ -94,11 +94,11 @@ def writing(layout: Layout) -> Iterator[None]:
         raise disk_error(error, layout.root) from error
 
 
-def disk_error(error: OSError, place: Path) -> MachineError:
-    """Return the one clear error for a write that the disk or the system refused."""
+def disk_error(error: OSError, place: Path | str, *, what: str = "the store cannot be written") -> MachineError:
+    """Return the one clear error for an access that the disk or the system refused."""
     space = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return MachineError(
-        f"the store cannot be written: {error.strerror or error}",
+        f"{what}: {error.strerror or error}",
         code="disk-space" if space else "disk",
         where=os.fspath(error.filename or place),
         remedy=_REMEDIES.get(error.errno or 0, "see what the system says of that place"),

@@ -48,29 +48,43 @@ def see_host():
 def take_lease():
     """Hold a shared lock for the life of this process: what runs is neither collected nor removed.
 
-    The lease file is mapped, because a mapping holds the lock when the process closes all its descriptors; and it is
-    touched, at most hourly, to tell when the environment was last used.
+    A collection that looks at the environment is waited for, up to ten seconds. The lease file is mapped, because a
+    mapping holds the lock when the process closes all its descriptors.
     """
+    import fcntl
+    import mmap
+    import time
+
     try:
-        import fcntl
-        import mmap
+        descriptor = os.open(LEASE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if not os.path.exists(__file__):
+            return
+        descriptor = os.open(LEASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        os.write(descriptor, b"\\n")
+    end, pause = time.monotonic() + 10.0, 0.001
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+    global lease
+    lease = descriptor
+    lease = mmap.mmap(descriptor, 1, prot=mmap.PROT_READ)
+    os.close(descriptor)  # the mapping has a copy
+
+
+def touch():
+    """Note, at most hourly, that the environment is used now: at the start and the end of a process."""
+    try:
         import time
 
-        descriptor = os.open(LEASE, os.O_RDONLY | os.O_CLOEXEC)
-        for pause in (0.001, 0.004, 0.016, None):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                break
-            except OSError:
-                # Somebody is asking at this moment whether the environment is in use.
-                if pause is None:
-                    raise
-                time.sleep(pause)
-        global lease
-        lease = mmap.mmap(descriptor, 1, prot=mmap.PROT_READ)
-        if time.time() - os.fstat(descriptor).st_mtime > 3600:
-            os.utime(descriptor)
-        os.close(descriptor)  # the mapping has a copy
+        if time.time() - os.stat(LEASE).st_mtime > 3600:
+            os.utime(LEASE)
     except Exception:
         pass
 
@@ -125,7 +139,21 @@ if ORDER:
     see_host()
     stand_behind(finders)
 pin()
-take_lease()
+try:
+    take_lease()
+except Exception:
+    pass
+if not os.path.exists(__file__):
+    sys.stderr.write("venvkit: the environment " + OWN + " was removed while this process started\\n")
+    sys.stderr.flush()
+    os._exit(7)
+touch()
+try:
+    import atexit
+
+    atexit.register(touch)
+except Exception:
+    pass
 '''
 
 

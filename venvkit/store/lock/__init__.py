@@ -1,5 +1,1 @@
 """Locks and leases."""
-
-from venvkit.store.lock.flock import hold
-
-__all__ = ["hold"]

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from venvkit.base.forks import close_in_children, lent
 from venvkit.errors import CancelledError, MachineError
 from venvkit.events import Observer, Waiting, ignore
 
@@ -157,12 +158,31 @@ class _FlockGrip(Struct):
     fd: int
 
     def release(self, *, discard: bool) -> None:
+        if _held.pop(self.fd, None) is not self:  # a forked child, which has closed its copy
+            return
         with contextlib.suppress(OSError):
             if discard:
                 self.path.unlink()
             else:
                 os.ftruncate(self.fd, 0)
+            # A copy that a process forked by foreign code has does not keep the lock, and that of an installer does.
+            if self.fd not in lent:
+                fcntl.flock(self.fd, fcntl.LOCK_UN)
         os.close(self.fd)
+
+
+_held: dict[int, _FlockGrip] = {}
+
+
+def _close_copies() -> None:
+    """Close, in a forked child, the locks of its parent."""
+    for fd in _held:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    _held.clear()
+
+
+close_in_children(_close_copies)
 
 
 def _flock(path: Path) -> _FlockGrip | None:
@@ -173,7 +193,8 @@ def _flock(path: Path) -> _FlockGrip | None:
         if os.path.samestat(os.fstat(fd), path.stat()):
             with contextlib.suppress(OSError):
                 os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-            return _FlockGrip(path, fd)
+            _held[fd] = grip = _FlockGrip(path, fd)
+            return grip
     except (BlockingIOError, FileNotFoundError):
         pass
     except OSError as error:
@@ -193,10 +214,12 @@ def _flock(path: Path) -> _FlockGrip | None:
 
 class _SoftGrip(Struct):
     lock: _SoftLock
+    pid: int
     fd: int = -1
 
     def release(self, *, discard: bool) -> None:  # noqa: ARG002 - a soft lock's file always goes
-        self.lock.release()
+        if self.pid == os.getpid():  # not in a forked child
+            self.lock.release()
 
 
 class _SoftLock(Protocol):
@@ -213,4 +236,4 @@ def _soft(path: Path) -> _SoftGrip | None:
         lock.acquire(timeout=0)
     except Timeout:
         return None
-    return _SoftGrip(lock)
+    return _SoftGrip(lock, os.getpid())

@@ -63,6 +63,7 @@ class UvResolver(Struct):
     lost: SourceError | None = None
     notices: list[tuple[str, Warned]] = field(default_factory=list)
     _mirror: str = ""
+    _tied: tuple[tuple[NormalizedName, str], ...] = ()
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
 
@@ -75,6 +76,7 @@ class UvResolver(Struct):
         command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
         meanwhile, self.meanwhile = self.meanwhile, None
         done = self._run(lambda files: [*command, *files.question(question)], meanwhile)
+        self._tied = question.tied
         # Direct references are missing from the JSON; the text on standard error has them, also those that only a
         # requirement of a requirement names.
         urls = {**self._urls, **_direct_references(done.stderr)}
@@ -110,7 +112,11 @@ class UvResolver(Struct):
             python,
         ]
         done = self._run(
-            lambda files: [*command, *map(str, files.requirements(tuple(map(str, pins)))), *files.choices()]
+            lambda files: [
+                *command,
+                *map(str, files.tying(self._tied).requirements(tuple(map(str, pins)))),
+                *files.choices(),
+            ]
         )
         from venvkit.tools.pylock import read_pylock
 

@@ -15,8 +15,6 @@ MARK = "venvkit-shell.json"
 SCHEMA = 1
 KEPT = 3
 """How many environments a shell keeps by default: the one in force and those that a rollback may go back to."""
-# How many it remembers: a collection may be asked to keep more.
-_REMEMBERED = 64
 
 
 class Generation(Struct, frozen=True):
@@ -65,7 +63,7 @@ class Mark(Struct, frozen=True):
             return replace(self, environment=environment)
         key = environment.name.rpartition("-")[0]
         others = tuple(item for item in self.generations if item.id.rpartition("-")[0] != key)
-        return Mark(environment, (Generation(environment, now), *others)[:_REMEMBERED], self.rollbacks)
+        return Mark(environment, (Generation(environment, now), *others), self.rollbacks)
 
     def rolled_back(self, environment: Path, at: int) -> Mark:
         """Return the mark after a rollback to one of its generations."""

@@ -32,7 +32,7 @@ def collect_environment(layout: Layout, environment: Path, wanted: Callable[[], 
             return "at-work"
         # Where there is no lease file, one is made to ask for it.
         asked = not exists(lease) and not wanted()
-        with exclusive(lease) as alone:
+        with exclusive(lease, soft=layout.soft) as alone:
             # Soft locks are for filesystems on which nobody can hold a lease: there /proc is asked.
             if not alone or (layout.soft and running_from(environment)):
                 return "in-use"

@@ -95,7 +95,7 @@ def sweep_locks(layout: Layout) -> None:
     for path in layout.locks.glob("*.lease"):
         if (layout.envs / path.stem).exists():
             continue
-        with contextlib.suppress(OSError), exclusive(path) as alone:
+        with contextlib.suppress(OSError), exclusive(path, soft=layout.soft) as alone:
             if alone and not (layout.envs / path.stem).exists():
                 path.unlink()
     for path in layout.locks.glob("*.lock"):

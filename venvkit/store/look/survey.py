@@ -104,7 +104,7 @@ def survey(layout: Layout, *, processes: bool = True) -> Survey:
     for path in environment_folders(layout):
         lease = layout.lease(path.name)
         state = seal_of(path) or "incomplete"
-        environments[path] = StoredEnvironment(path, state, in_use(lease), last_use(lease))
+        environments[path] = StoredEnvironment(path, state, in_use(lease, soft=layout.soft), last_use(lease))
     shells, index = read_shells(layout), read_index(layout)
     found = Survey(shells, environments, index, running_in(layout) if processes else {})
     if all(shell.state in ("ours", "foreign") for shell in shells):

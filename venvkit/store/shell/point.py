@@ -13,8 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from venvkit.base import crash
-from venvkit.base.files import ASIDE, TEMPORARY, Sync, delete, move_aside, write_atomically
+from venvkit.base.files import ASIDE, TEMPORARY, Sync, delete, exists, move_aside, write_atomically
 from venvkit.base.reading import content_of
 from venvkit.errors import MachineError
 from venvkit.events import Observer, ignore
@@ -81,15 +83,18 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
         mark = mark.rolled_back(environment, time.time_ns())
     else:
         mark = mark.with_current(environment, now)
+    homes = _homes(layout, mark)
+    # What was collected is not remembered; all that is there is, since a collection may be asked to keep many.
+    mark = replace(mark, generations=tuple(item for item in mark.generations if exists(item.environment)))
     sweep_shell(shell)
     if not shell.exists():
-        _create(layout, shell, receipt, mark)
+        _create(shell, receipt, mark, homes)
         return
     if read_mark(shell) != mark:
         write_mark(shell, mark)
     crash.at("shell-mark")
     fit_interpreter(shell, environment)
-    link_scripts(shell / "bin", environment / "bin", _homes(layout, mark))
+    link_scripts(shell / "bin", environment / "bin", homes)
     crash.at("shell-scripts")
     _write_pointer(shell, receipt)
     crash.at("shell-pointed")
@@ -112,7 +117,7 @@ def _homes(layout: Layout, mark: Mark) -> set[str]:
     return {str(layout.envs), *(os.path.realpath(path.parent) for path in mark.environments)}
 
 
-def _create(layout: Layout, shell: Path, receipt: Receipt, mark: Mark) -> None:
+def _create(shell: Path, receipt: Receipt, mark: Mark, homes: set[str]) -> None:
     """Make the venv beside its place, all of it, and rename it there: half a shell is never found.
 
     Nothing is synced: what a power cut leaves of a new shell is mended, or moved aside, when it is next asked for.
@@ -125,7 +130,7 @@ def _create(layout: Layout, shell: Path, receipt: Receipt, mark: Mark) -> None:
         if (environment / "lib64").is_symlink():
             (attempt / "lib64").symlink_to("lib")
         fit_interpreter(attempt, environment, sync="never")
-        link_scripts(attempt / "bin", environment / "bin", _homes(layout, mark))
+        link_scripts(attempt / "bin", environment / "bin", homes)
         _write_pointer(attempt, receipt, sync="never")
         write_mark(attempt, mark, sync="never")
         crash.at("shell-attempt")

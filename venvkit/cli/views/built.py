@@ -36,7 +36,7 @@ class Built(Struct, frozen=True):
             "key": env.key,
             "state": "host" if env.is_host else "ready",
             "size": receipt.size if receipt else 0,
-            "in_use": receipt is not None and in_use(store().lease(receipt.id)),
+            "in_use": receipt is not None and in_use(store().layout.lease(receipt.id)),
             "environment": str(env.path),
             "interpreter": str(env.python),
             "built": env.built,

@@ -102,7 +102,9 @@ def _drop_shell(
             return "changed meanwhile"
         for environment in shell.in_force & found.environments.keys():
             known = found.is_used(environment)
-            if is_touched(layout, found, environment) or (not known and in_use(layout.lease(environment.name), soft=layout.soft)):
+            if is_touched(layout, found, environment) or (
+                not known and in_use(layout.lease(environment.name), soft=layout.soft)
+            ):
                 return "used meanwhile"
         # The index first: an entry may not lead to a shell that is gone.
         forget_entries(layout, index, answered=True)

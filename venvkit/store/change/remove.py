@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,11 +44,13 @@ def remove(layout: Layout, entries: Iterable[Entry]) -> tuple[tuple[Removed, ...
         MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
     """
     chosen = {entry.path: entry for entry in entries}
+    if not chosen:
+        return (), ()
     layout.prepare()
     with writing(layout):
         found = survey(layout)
         shells = [shell for shell in found.shells if shell.path in chosen]
-        refused = {shell.path: error for shell in shells if (error := _refusal(layout, found, shell, chosen.keys()))}
+        refused = _refusals(layout, found, shells)
         doomed = [shell for shell in shells if shell.path not in refused]
         trees = list(_environments(found, doomed))
         freed = Freed(measure([*trees, *(shell.path for shell in doomed)]))
@@ -92,15 +95,30 @@ def _remembered(shell: Shell) -> frozenset[Path]:
     return shell.in_force | (shell.mark.environments if shell.mark is not None else frozenset())
 
 
-def _refusal(layout: Layout, found: Survey, shell: Shell, chosen: Iterable[Path]) -> VenvkitError | None:
+def _refusals(layout: Layout, found: Survey, shells: Iterable[Shell]) -> dict[Path, VenvkitError]:
+    """Return why shells stay, by their path. What is in use is kept by the last of its shells; the others may go."""
+    wants = {shell.path: shell.wants(None, found.environments) for shell in found.shells}
+    wanted = Counter(path for paths in wants.values() for path in paths)
+    refused: dict[Path, VenvkitError] = {}
+    for shell in shells:
+        wanted.subtract(wants[shell.path])
+        own = [path for path in sorted(shell.in_force) if not wanted[path]]
+        error = _refusal(layout, found, shell, own)
+        if error is not None:
+            refused[shell.path] = error
+            wanted.update(wants[shell.path])
+    return refused
+
+
+def _refusal(layout: Layout, found: Survey, shell: Shell, own: Iterable[Path]) -> VenvkitError | None:
+    """Return why a shell stays; `own` are the environments in force that no other shell wants."""
     if shell.state in ("foreign", "newer"):
         made = "not made by venvkit" if shell.state == "foreign" else "made by a later version of venvkit"
         return UsageError(
             f"{shell.path} was {made}", code="not-ours", where=str(shell.path), remedy="remove it with what made it"
         )
     pids = found.running.get(shell.path, ())
-    shared = found.wanted(without=set(chosen))
-    for environment in sorted(shell.in_force - shared):
+    for environment in own:
         if not pids and found.is_used(environment):
             pids = found.running.get(environment) or holders(layout.lease(environment.name)) or (0,)
     return _busy_error(shell.model, shell.path, pids) if pids else None

@@ -7,9 +7,10 @@ only of what is left are the receipt read and the environment looked at, once ho
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -62,6 +63,20 @@ class Entry(Struct, frozen=True):
         return f"{self.state}, rolled back" if self.rolled_back else self.state
 
     @property
+    def label(self) -> str:
+        """Its place in words."""
+        return f"{self.model} ({self.engine}, Python {self.python})"
+
+    def head(self) -> dict[str, Any]:
+        """Return its place; `path` is the shell, and `engine` is as in that path."""
+        return {"model": self.model, "engine": self.engine, "python": self.python, "path": str(self.path)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `--json` prints of it."""
+        names = ("key", "state", "size", "in_use", "rolled_back")
+        return {**self.head(), **{name: getattr(self, name) for name in names}}
+
+    @property
     def receipt(self) -> Receipt | None:
         """The environment's receipt, read when it is asked for; None where there is none that can be read."""
         if self.environment is None:
@@ -71,16 +86,16 @@ class Entry(Struct, frozen=True):
         return None
 
 
-def entries(layout: Layout) -> Iterator[Entry]:
-    """Yield every model of the store, sorted by path."""
-    yield from entries_in(survey(layout, processes=False))
+def entries(layout: Layout, engine: str | None = None, python: str | None = None) -> Iterator[Entry]:
+    """Yield every model of the store, sorted by path; with `engine` and `python` as `find_entries` takes them."""
+    yield from entries_in(survey(layout, processes=False), selected(None, engine, python))
 
 
 def find_entries(layout: Layout, model: str, engine: str | None = None, python: str | None = None) -> tuple[Entry, ...]:
     """Return the places of a model, for one engine and one version of Python or all.
 
     Args:
-        python: The version, or the head of it: `3.11` is any 3.11.
+        python: The version, the head of it (`3.11` is any 3.11), or the path of an interpreter.
 
     Raises:
         UsageError: It has none (`model-not-built`).
@@ -105,10 +120,27 @@ def selected(model: str | None, engine: str | None = None, python: str | None = 
         return (
             model in (None, shell.model)
             and (engine is None or shell.engine == engine.lower())
-            and (python is None or f"{shell.python}.".startswith(f"{python}."))
+            and (python is None or _runs(shell, python))
         )
 
     return select
+
+
+def _runs(shell: Shell, python: str) -> bool:
+    if os.sep in python:
+        return os.path.realpath(shell.path / "bin" / "python") == os.path.realpath(python)
+    return f"{shell.python}.".startswith(f"{python.removeprefix('python')}.")
+
+
+def ambiguous(model: str, found: Collection[Entry]) -> UsageError:
+    """Return the refusal where several places of a model fit, and one is meant."""
+    there = ", ".join(f"{entry.engine} on Python {entry.python}" for entry in found)
+    return UsageError(
+        f"{len(found)} environments of {model!r} fit: {there}",
+        code="model-ambiguous",
+        where=model,
+        remedy="tell them apart with --engine and --python",
+    )
 
 
 def entries_in(found: Survey, select: Select | None = None) -> Iterator[Entry]:

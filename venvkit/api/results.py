@@ -1,24 +1,22 @@
-"""The results of `Store`: frozen values with `to_dict()` (dicts, lists and scalars) and `warnings`."""
+"""The results of `Store`: frozen values with `to_dict()` (dicts, sequences and scalars) and `warnings`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from venvkit.base.plain import plain
 from venvkit.errors import BusyError, ProofError, VenvkitError
 from venvkit.events import Warned
-from venvkit.launch.examine import Verdict
-from venvkit.store.change.remove import Removed
-from venvkit.store.collect.gc import Report
-from venvkit.store.look.history import Past
-from venvkit.store.look.inventory import Entry
 
-
-def plain(value: object) -> Any:
-    """Return a frozen value as dicts, lists and scalars; a path as its text."""
-    return to_builtins(value, enc_hook=str)
+if TYPE_CHECKING:
+    from venvkit.launch.examine import Verdict
+    from venvkit.store.change.remove import Removed
+    from venvkit.store.collect.gc import Report
+    from venvkit.store.look.history import Past
+    from venvkit.store.look.inventory import Entry
 
 
 class Result(Struct, frozen=True):
@@ -35,7 +33,7 @@ class Result(Struct, frozen=True):
         return ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as dicts, lists and scalars: what `--json` prints."""
+        """Return the result as dicts, sequences and scalars: what `--json` prints."""
         raise NotImplementedError
 
 

@@ -12,16 +12,10 @@ from venvkit.errors import UsageError
 from venvkit.events import Observer, guarded
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
-from venvkit.launch.examine import Examiner
 from venvkit.launch.given import is_path
 from venvkit.settings import load_settings
-from venvkit.store.change.remove import remove
-from venvkit.store.change.rollback import rollback
-from venvkit.store.collect.gc import collect
-from venvkit.store.collect.rules import Wish
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import holders
-from venvkit.store.look.history import history
 from venvkit.store.look.inventory import Entry, ambiguous, entries, find_entries
 
 if TYPE_CHECKING:
@@ -118,6 +112,8 @@ class Store:
             UsageError: As `list`.
             CancelledError: `cancel` was set.
         """
+        from venvkit.launch.examine import Examiner
+
         examiner = Examiner(self.layout, cancel or threading.Event())
         found = self._asked(model, engine, python)
         return Verdicts(examiner.repair(found, guarded(observer)) if repair else examiner.examine(found))
@@ -132,6 +128,8 @@ class Store:
             UsageError: As `list`.
             MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
         """
+        from venvkit.store.change.remove import remove
+
         removed, refused = remove(self.layout, self._asked(model, engine, python))
         self.layout.prune_empty()
         return Removal(removed, refused)
@@ -162,6 +160,9 @@ class Store:
             UsageError: Nothing of the store has a name that is to be kept (`keep-unknown`).
             MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
         """
+        from venvkit.store.collect.gc import collect
+        from venvkit.store.collect.rules import Wish
+
         report = collect(self.layout, Wish(older_than, max_size, keep_last, tuple(keep), foreign, dry_run))
         pruned = None
         if cache and not dry_run:
@@ -178,6 +179,8 @@ class Store:
         Raises:
             UsageError: As `list`.
         """
+        from venvkit.store.look.history import history
+
         found = self._ours(model, engine, python)
         return Histories(tuple((entry, history(self.layout, entry.path)) for entry in found))
 
@@ -194,6 +197,8 @@ class Store:
             ProofError: It cannot be used any more (`generation-spoilt`).
             MachineError: The store cannot be written (`home-unwritable`, `disk`, `disk-space`).
         """
+        from venvkit.store.change.rollback import rollback
+
         entry = self.find(model, engine=engine, python=python)
         return RolledBack(entry, *rollback(self.layout, entry.path, to))
 

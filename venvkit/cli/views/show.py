@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from venvkit.api.store import Store
-from venvkit.cli.outcome import plain
+from venvkit.base.plain import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.cli.page.text import size
 from venvkit.cli.views.plan import PlanView, built_blocks

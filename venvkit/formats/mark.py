@@ -64,10 +64,12 @@ class Mark(Struct, frozen=True):
         spoilt = {path for path in self.environments if _key(path) == _key(environment)}
         others = [item for item in self.generations if item.environment not in spoilt]
         place = next((n for n, item in enumerate(self.generations) if item.environment in spoilt), 0)
-        rollbacks = tuple(replace(item, now=environment) if item.now in spoilt else item for item in self.rollbacks)
-        return Mark(environment, (*others[:place], Generation(environment, now), *others[place:]), rollbacks).keeping(
-            KEPT
-        )
+        led = [item for item in self.rollbacks if item.now in spoilt]
+        rollbacks = {item.former: item for item in self.rollbacks}
+        # What a rollback leads to the predecessor, and what it has led there already.
+        rollbacks |= {path: Rollback(path, environment, item.at) for item in led for path in (item.former, item.now)}
+        generations = (*others[:place], Generation(environment, now), *others[place:])
+        return Mark(environment, generations, tuple(rollbacks.values())).keeping(KEPT)
 
     def rolled_back(self, environment: Path, at: int) -> Mark:
         """Return the mark after a rollback to one of its generations."""

@@ -20,6 +20,9 @@ from venvkit.spec.language.compare import engine_key
 from venvkit.spec.language.requirement import Requirement
 from venvkit.spec.levers import Levers
 
+# Below this, two names have little to do with one another.
+_LIKENESS = 0.75
+
 
 class CudaIndex(Struct, frozen=True):
     """An index for machines whose CUDA version is in `cuda`; the first that fits counts.
@@ -193,10 +196,11 @@ class EngineTable(Struct, frozen=True):
         return next(named, None) or next(aliased, None)
 
     def nearest(self, name: str, others: Iterable[str] = ()) -> str | None:
-        """Return the name nearest to `name` among the engines and `others`, or None when none is near."""
-        candidates = {engine_key(engine.name): engine.name for engine in self.engines}
+        """Return the engine, or one of `others`, whose name or alias is nearest to `name`; None when none is near."""
+        candidates = {engine_key(alias): engine.name for engine in self.engines for alias in engine.aliases}
+        candidates |= {engine_key(engine.name): engine.name for engine in self.engines}
         candidates |= {engine_key(other): other for other in others}
-        found = difflib.get_close_matches(engine_key(name), candidates, n=1)
+        found = difflib.get_close_matches(engine_key(name), candidates, n=1, cutoff=_LIKENESS)
         return candidates[found[0]] if found else None
 
     def elsewhere(self, platform: str) -> frozenset[str]:

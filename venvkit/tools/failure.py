@@ -13,6 +13,7 @@ import signal
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -200,22 +201,10 @@ def failure(
     return found.error(message, code=found.code, details=details, remedy=way_out or found.remedy)
 
 
-def refusal(reason: str, details: tuple[str, ...] = ()) -> SourceError:
-    """Return the error for a source that refuses a request."""
-    return _source_error("refused", reason, details)
-
-
-def unreachable(details: tuple[str, ...]) -> SourceError:
-    """Return the error for a source that cannot be reached."""
-    return _source_error("unreachable", "", details)
-
-
-def no_index(details: tuple[str, ...]) -> SourceError:
-    """Return the error for a source that answers with something that is no package index."""
-    return _source_error("page", "", details)
-
-
-def _source_error(kind: str, reason: str, details: tuple[str, ...]) -> SourceError:
+def source_error(
+    kind: Literal["refused", "unreachable", "page"], details: tuple[str, ...], reason: str = ""
+) -> SourceError:
+    """Return the error for a source that refuses, cannot be reached, or answers with something that is no index."""
     found = _KINDS[kind]
     message = f"{found.message}: {reason}" if reason else found.message
     return SourceError(message, code=found.code, details=details, remedy=found.remedy)

@@ -61,18 +61,8 @@ def find_python(wanted: str, runner: Runner, uv: str) -> str:
     if os.sep in wanted or os.path.isdir(wanted):  # noqa: PTH112 - a bare version is no path
         return _locate(wanted)
     # An activated venv is no answer to "which Python 3.12": --system looks at real installations only.
-    argv = [
-        uv,
-        "python",
-        "find",
-        "--system",
-        "--no-project",
-        "--no-python-downloads",
-        "--offline",
-        "--",
-        wanted,
-    ]
-    done = runner.run(argv, cwd=_NEUTRAL_CWD, timeout=_TIMEOUT_S)
+    flags = ("--system", "--no-project", "--no-python-downloads", "--offline")
+    done = runner.run([uv, "python", "find", *flags, "--", wanted], cwd=_NEUTRAL_CWD, timeout=_TIMEOUT_S)
     found = done.stdout.strip()
     if done.status == 0 and Path(found).is_absolute():
         return found

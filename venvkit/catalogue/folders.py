@@ -23,7 +23,6 @@ class Folders:
     """A source of models: folders, the first one that has a model wins.
 
     Args:
-        places: The folders, in their order.
         cache_dir: Where the indexes of the folders are kept between calls; None keeps nothing.
     """
 

@@ -52,7 +52,6 @@ def read_index(place: Place, *, cache_dir: Path | None) -> Index:
     """Return the index of a folder, from the cache where its watches hold.
 
     Args:
-        place: Any but a server.
         cache_dir: Where indexes are kept, one file for each place; None, or one that cannot be written, keeps nothing.
     """
     path = cache_dir / f"{digest([_FORMAT, place.kind, place.folder])}.json" if cache_dir else None

@@ -52,8 +52,6 @@ def find_python(wanted: str, runner: Runner, uv: str) -> str:
     Args:
         wanted: A version or any other request uv knows (`3.12`, `pypy3.11`, `>=3.11`), a path, or a venv's
             directory.
-        runner: Runs uv.
-        uv: The uv program.
 
     Raises:
         UsageError: There is none (`interpreter-missing`).
@@ -99,8 +97,6 @@ def probe(python: str, runner: Runner, *, environ: Mapping[str, str] | None = No
     byte-code writing is off, and its working directory is neutral.
 
     Args:
-        python: Absolute path of the interpreter.
-        runner: Runs it.
         environ: The environment variables it starts with, else ours.
 
     Raises:

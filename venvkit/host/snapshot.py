@@ -35,7 +35,6 @@ class HostSnapshot(Struct, frozen=True):
     """What the host was at one moment.
 
     Args:
-        interpreter: The host's interpreter.
         distributions: Every distribution it can import, sorted by name.
         unreadable: What is in its site directories and could not be taken into account.
         watches: What must not have changed for this to be still true.
@@ -72,10 +71,7 @@ def take_snapshot(python: str, *, runner: Runner, cache_dir: Path | None, enviro
     One process when there is no snapshot in `cache_dir` whose watches hold, else none.
 
     Args:
-        python: Absolute path of the host's interpreter.
-        runner: Runs it.
         cache_dir: Where snapshots are kept; None, or a directory that cannot be written, keeps nothing.
-        environ: The environment variables the host starts with.
 
     Raises:
         UsageError: There is no such interpreter, or it is too old.

@@ -76,7 +76,6 @@ class Worlds(Struct, frozen=True):
         """Return what the marker of this root can say: some of True and False.
 
         Args:
-            root: The root.
             launch: The only launch that counts; None for any.
 
         Returns:

@@ -29,7 +29,6 @@ class CudaIndex(Struct, frozen=True):
 
     Args:
         cuda: Versions of CUDA: `>=12.8,<13`.
-        index_url: The index.
         packages: The distributions that come from nowhere else; empty makes it an extra index for all.
     """
 
@@ -129,7 +128,6 @@ class BuildLine(Struct, frozen=True):
         anchor: The distribution whose variant decides, such as torch.
         names: The distributions that this index has builds of, `anchor` among them.
         variant: The local part of their versions, such as `cpu` or `cu130`.
-        url: The index.
         host: The anchor on the host as `name==version`; empty where the host has none.
     """
 

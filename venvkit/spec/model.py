@@ -147,9 +147,7 @@ def parse_specs(
     Objects without a `virtualenv` block are passed over, unless none has one.
 
     Args:
-        text: The document.
         origin: Where it comes from, for messages and for `ModelSpec.origin`.
-        format: How it is written.
         folder: What the relative paths of its requirements and find_links are relative to: the folder of the file.
 
     Raises:
@@ -164,7 +162,6 @@ def parse_object(table: Table, *, origin: str, type: str | None = None, folder: 
     """Return the spec of one object of a document that is decoded already, whatever the other objects are like.
 
     Args:
-        table: The object.
         origin: Where it comes from, the position in the file included; for messages and for `ModelSpec.origin`.
         type: Its model type, where that is known; None takes the object's own `model_type`.
         folder: What the relative paths of its requirements and find_links are relative to: the folder of the file.

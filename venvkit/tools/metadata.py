@@ -60,7 +60,6 @@ class MetadataReader(Struct, frozen=True):
         folder: Where requirements are kept; a file's metadata never changes.
         sources: Index addresses, whose credentials are used for files of the same origin, and whom to trust.
         offline: Read local files and the cache only.
-        cancel: Set by the caller to stop.
         environ: The environment whose proxies, certificates and uv configuration hold for a read.
         seconds: The most that all reads of one call may take.
     """

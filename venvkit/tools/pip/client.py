@@ -35,7 +35,6 @@ class Pip(Struct, frozen=True):
 
     Args:
         folder: Where pip is unpacked, once per version.
-        runner: How processes are run.
         environ: The caller's environment, from which pip's is made, with what its configuration files say.
         attempts: How often a download is tried; 1 means no retry.
         offline: Ask no index; only folders of wheels are sources.

@@ -62,7 +62,6 @@ class PipResolver(Struct):
     """Answers the planner's questions with pip.
 
     Args:
-        pip: The tool.
         mirrors: Where the host's mirror comes from; it may not show the host itself, which pip would look into.
         snapshot: The host whose distributions are candidates.
         sources: Indexes, find-links and their options.

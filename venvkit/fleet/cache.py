@@ -31,13 +31,13 @@ class Answers(Struct, frozen=True):
 
     def get(self, request: str, now: float) -> Answer | None:
         """Return the answer to a request, when there is one that still counts at `now` (seconds since 1970)."""
-        kept = cachefile.load(self._path(request), Answer)
+        kept = cachefile.load(self._path(request), Answer, checked=True)
         return kept if kept is not None and -_SKEW <= now - kept.made < lasting(kept) else None
 
     def put(self, request: str, answer: Answer) -> None:
         """Keep an answer, if it is of a kind that counts for a while."""
         if lasting(answer) > 0:
-            cachefile.store(self._path(request), answer)
+            cachefile.store(self._path(request), answer, checked=True)
 
     def prune(self, now: float) -> None:
         """Remove what is too old to count, and what a killed run left half written."""

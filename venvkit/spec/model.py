@@ -217,11 +217,11 @@ def _spec(reader: Reader, faults: Faults, *, origin: str, type: str | None, fold
     def check_line(text: str, place: str) -> None:
         parse_line(located(text), place=place)
 
+    packages = block.texts("packages", check_line, single=False)
     read: dict[str, Any] = {
         attribute: (block.text if attribute in _SINGLE else block.texts)(field, check)
         for attribute, (field, check) in _CHECKS.items()
     }
-    packages = block.texts("packages", check_line, single=False)
     levers = block.levers(located)
     flags: dict[str, Any] = {name: block.flag(name, default) for name, default in _FLAGS.items()}
     if name is None or len(faults.found) > before:

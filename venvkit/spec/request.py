@@ -164,14 +164,7 @@ def _known_engine(spec: ModelSpec, chosen: str, engines: EngineTable) -> tuple[s
     found = next((name for name in named if engine_key(name) == engine_key(chosen)), None)
     if found is not None and ENGINE_NAME.fullmatch(found):
         return found, None
-    near = engines.nearest(chosen, named)
-    known = ", ".join(sorted({*named, *(engine.name for engine in engines.engines)}))
-    raise UsageError(
-        f"unknown engine {quoted(chosen)}",
-        code="engine-unknown",
-        where="engine",
-        remedy=f"did you mean `{near}`?" if near else f"known are {known}",
-    )
+    raise engines.unknown(f"unknown engine {quoted(chosen)}", chosen, where="engine", others=named)
 
 
 def _context(context: MarkerContext, choice: Choice, *, name: str | None, engine: Engine | None) -> MarkerContext:

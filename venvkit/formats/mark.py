@@ -57,13 +57,19 @@ class Mark(Struct, frozen=True):
     def with_current(self, environment: Path, now: str) -> Mark:
         """Return the mark after `environment` was put in force; one that was there before keeps its place.
 
-        A number of the same content key replaces its predecessors: those were spoilt, and the same otherwise.
+        A number of the same content key takes the place of its predecessor, which was spoilt and the same otherwise.
         """
         if any(item.environment == environment for item in self.generations):
             return replace(self, environment=environment)
-        key = environment.name.rpartition("-")[0]
-        others = tuple(item for item in self.generations if item.id.rpartition("-")[0] != key)
-        return Mark(environment, (Generation(environment, now), *others), self.rollbacks).keeping(KEPT)
+        spoilt = {path for path in self.environments if _key(path) == _key(environment)}
+        others = [item for item in self.generations if item.environment not in spoilt]
+        place = next((n for n, item in enumerate(self.generations) if item.environment in spoilt), 0)
+        led = [item for item in self.rollbacks if item.now in spoilt]
+        rollbacks = {item.former: item for item in self.rollbacks}
+        # What a rollback leads to the predecessor, and what it has led there already.
+        rollbacks |= {path: Rollback(path, environment, item.at) for item in led for path in (item.former, item.now)}
+        generations = (*others[:place], Generation(environment, now), *others[place:])
+        return Mark(environment, generations, tuple(rollbacks.values())).keeping(KEPT)
 
     def rolled_back(self, environment: Path, at: int) -> Mark:
         """Return the mark after a rollback to one of its generations."""
@@ -93,6 +99,10 @@ class Mark(Struct, frozen=True):
         if all(item.environment != self.environment for item in kept):
             kept = (*kept[: count - 1], *(item for item in self.generations if item.environment == self.environment))
         return replace(self, generations=kept)
+
+
+def _key(environment: Path) -> str:
+    return environment.name.rpartition("-")[0]
 
 
 def new_mark(environment: Path, now: str) -> Mark:

@@ -107,7 +107,7 @@ def _turn(
         with hold(layout.request_lock(key), what=what, observer=observer, cancel=cancel, soft=layout.soft) as lock:
             crash.at("request-locked")
             since = asked if call.choices["upgrade"] else 0.0
-            yield _made_meanwhile(layout, key, since) if lock.waited else None
+            yield _made_meanwhile(layout, call, key, since) if lock.waited else None
     except OSError as error:
         from venvkit.store.disk.space import disk_error
 
@@ -121,7 +121,7 @@ def _label(call: Call) -> str:
     return given.value.name if given.value is not None else os.path.basename(given.path or given.name or "")  # noqa: PTH119
 
 
-def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | None:
+def _made_meanwhile(layout: Layout, call: Call, key: str, since: float) -> Environment | None:
     """Return the environment that was recorded after `since` and is still what the request asks for."""
     path = layout.request(key)
     try:
@@ -129,7 +129,7 @@ def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | Non
     except OSError:
         return None
     entry = read_entry(str(path)) if fresh else None
-    return answered_by(entry) if entry is not None else None
+    return answered_by(entry) if entry is not None and entry["facts"]["path"] != call.spoilt else None
 
 
 def _look_again(

@@ -30,7 +30,6 @@ class Subject(Struct, frozen=True):
 
     Args:
         environment: The id of the environment that was built from it; empty for a new plan.
-        receipt: That environment's receipt.
         planned: The problem of a new plan.
     """
 

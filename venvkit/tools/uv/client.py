@@ -19,6 +19,7 @@ from venvkit.spec.configuration.paths import tool_environ
 from venvkit.spec.configuration.uv import check_uv_config, read_uv_config, trusted_bundle
 from venvkit.spec.request import Sources
 from venvkit.tools.failure import failure
+from venvkit.tools.gitusers import hide_git_users
 from venvkit.tools.refusals import heard, listening
 from venvkit.tools.requestfiles import tied_packages
 from venvkit.tools.scratch import scratch_folder
@@ -97,7 +98,7 @@ class Uv(Struct, frozen=True):
             fence(Path(neutral))
             return self.runner.run(
                 [self.path, *args, *flags],
-                env=env,
+                env={**env, **hide_git_users(args, env)},
                 cwd=neutral,
                 keep_fds=keep_fds,
                 die_with_parent=bool(keep_fds),

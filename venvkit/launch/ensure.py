@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from venvkit.base import crash
-from venvkit.errors import NoSolutionError, ProofError, SourceError
+from venvkit.errors import NoSolutionError, ProofError, SourceError, SpecError
 from venvkit.events import Observer, PhaseStarted, Warned, guarded
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
@@ -62,7 +62,14 @@ def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Ev
 
         services = open_services(call, notify, cancel)
         host = look_at_host(call, services)
-        named = find_named(call, host, services)
+        try:
+            named = find_named(call, host, services)
+        except SpecError as error:
+            if error.code != "model-unknown":
+                raise
+            from venvkit.launch.stored import in_force
+
+            return in_force(layout, call, error, notify)
         reading = read_request(call, see(call, host, services), named, services)
         found, former = _look_again(layout, key, reading, services)
         if found is not None:

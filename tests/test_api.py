@@ -198,7 +198,7 @@ def test_events_tell_the_phases_and_an_observer_that_raises_breaks_nothing(
     assert [phase for phase in phases if phase in order] == order
     told = [(event.done, event.total) for event in seen if isinstance(event, InstallProgress)]
     assert told == [(0, 1), (1, 1)]
-    assert [event.code for event in seen if isinstance(event, Warned)] == ["broken"]
+    assert [event.code for event in seen if isinstance(event, Warned)] == ["hidden"]
 
 
 def test_cancel_ends_a_build_soon_and_leaves_nothing(

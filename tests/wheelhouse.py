@@ -93,7 +93,7 @@ class HttpIndex:
 
     def start(self) -> HttpIndex:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def stop(self) -> None:

@@ -84,7 +84,13 @@ class NoSolutionError(VenvkitError):
 
 
 class ProofError(VenvkitError):
-    """An environment is not what was proved: `check` found violations, or verification in the child failed."""
+    """An environment is not what was proved: `check` found violations, or verification in the child failed.
+
+    Attributes:
+        names: The distributions that do not load, where that is the reason.
+    """
+
+    names: tuple[str, ...] = ()
 
     exit_code = 3
     default_code = "proof-failed"

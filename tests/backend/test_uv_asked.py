@@ -215,7 +215,7 @@ def test_a_wheel_whose_metadata_is_refused_is_warned_of(wheelhouse: Wheelhouse, 
     wheelhouse.add("tool", "1.0")
     index = HttpIndex(wheelhouse)
     index._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_ForUvAlone, index))
-    threading.Thread(target=index._server.serve_forever, daemon=True).start()
+    threading.Thread(target=index._server.serve_forever, args=(0.01,), daemon=True).start()
     seen: list[Event] = []
     try:
         planned = plan_env(

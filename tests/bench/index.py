@@ -46,7 +46,7 @@ class StaticIndex:
             self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), partial(_Handler, self))
         except OSError as error:
             raise RuntimeError(f"port {self.port}: {error}; is a bench at work in this folder? see --work") from error
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def stop(self) -> None:

@@ -52,6 +52,7 @@ def make_shelf(folder: Path, wheelhouse: Wheelhouse, host: Host, monkeypatch: py
     wheelhouse.add("extra", "1.0")
     host.install("base")
     monkeypatch.setenv("VENVKIT_HOST_PYTHON", host.python)
+    monkeypatch.setenv("VENVKIT_ORPHANS", "hold-repair")  # what cannot be repaired is reported, and not hidden
     folder.mkdir()
     return Shelf(folder, wheelhouse)
 

@@ -140,6 +140,8 @@ def test_the_driver_is_asked_once_per_boot(
     boot, cache = tmp_path / "boot_id", tmp_path / "cache"
     boot.write_text("one boot")
     monkeypatch.setattr(module, "_FACT_FILES", (str(boot),))
+    monkeypatch.setattr(module, "_DEV", tmp_path)
+    (tmp_path / "nvidiactl").write_text("")
     expected = Accelerator(has_cuda=True, cuda_version="13.0", cuda_arch="sm_75")
     assert detect(None, cache_dir=cache, environ={}) == expected
     assert detect(None, cache_dir=cache, environ={}) == expected
@@ -253,7 +255,9 @@ def test_an_npu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert detect(None, cache_dir=None, environ={}) == Accelerator(has_npu=True)
 
 
-def test_the_watches_hold_and_know_the_boot() -> None:
+@pytest.mark.usefixtures("bare")
+def test_the_watches_hold_and_know_the_boot(tmp_path: Path) -> None:
+    (tmp_path / "nvidiactl").write_text("")
     watches = accelerator_watches()
     assert changed(watches) is None
     boot = next(watch for watch in watches if str(watch[1]).endswith("boot_id"))

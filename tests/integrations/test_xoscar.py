@@ -368,6 +368,25 @@ def test_a_place_that_is_none_of_xinferences_is_refused(worker: Worker, tmp_path
     assert not (tmp_path / "env").exists()
 
 
+@pytest.mark.parametrize("end", ["failed", "killed"])
+def test_what_arrived_of_an_installation_that_failed_is_not_shown(
+    worker: Worker, clashing: Wheelhouse, end: str
+) -> None:
+    from venvkit.integrations.xoscar.furnish import announce
+
+    manager = worker.launch("one", ["left"])
+    site = manager.get_lib_path()
+    announce(Path(site), "right", "1.0")
+    assert "right" in {item.name for item in metadata.distributions(path=[site])}
+    if end == "failed":
+        with pytest.raises(subprocess.CalledProcessError):
+            worker.launch("one", ["left", "right"])
+    else:
+        clashing.add("other", "1.0")
+        worker.launch("one", ["left", "other"])
+    assert {item.name for item in metadata.distributions(path=[site])} - {"other"} == {"clash", "left"}
+
+
 def test_the_store_may_lie_behind_a_link(worker: Worker, clashing: Wheelhouse, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     worker.home.mkdir()

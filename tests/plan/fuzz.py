@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import collections
+import os
 import random
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -89,8 +92,10 @@ def problem(draw: random.Random) -> tuple[Index, Problem]:
         host,
         ENVIRONMENT,
         inherit=draw.random() < 0.93,
-        orphans=draw.choice(("hold-repair", "hold-repair", "hold", "report")),
+        orphans=draw.choice(("hold-repair-hide", "hold-repair-hide", "hold-repair", "hold-hide", "hold", "report")),
         protect=frozenset(name for name in host if draw.random() < 0.08),
+        runtime=frozenset(name for name in host if draw.random() < 0.1),
+        unfit={name: "does not load" for name in host if draw.random() < 0.05},
         constraints=some(draw, 0.2, 2),
         overrides=some(draw, 0.2, 2),
         excludes=tuple(draw.sample(NAMES, 1)) if draw.random() < 0.15 else (),
@@ -119,6 +124,17 @@ def judge(seed: int) -> list[str]:
     return judged(index, posed, answer) + ([] if same else ["the answer depends on the order of the input"])
 
 
+def with_uv(folder: Path) -> Callable[[int], list[str]]:
+    """Return what judges the answer to a random problem that the real uv solves."""
+    from tests.plan.withuv import Bench
+
+    nothing = folder / "no-index"
+    nothing.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_", "VENVKIT_"))}
+    environ = {**kept, "UV_CACHE_DIR": f"{folder}/cache", "UV_NO_CONFIG": "1", "UV_DEFAULT_INDEX": nothing.as_uri()}
+    return Bench(folder, environ).judge
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=3000)
@@ -126,10 +142,12 @@ def main() -> None:
     parser.add_argument("--uv", action="store_true", help="pose them to the real uv")
     chosen = parser.parse_args()
     kinds: collections.Counter[str] = collections.Counter()
-    for seed in range(chosen.first, chosen.first + chosen.count):
-        for fault in judge(seed):
-            kinds[fault.partition(":")[0]] += 1
-            print(f"{seed}: {fault}")
+    with tempfile.TemporaryDirectory() as folder:
+        pose = with_uv(Path(folder)) if chosen.uv else judge
+        for seed in range(chosen.first, chosen.first + chosen.count):
+            for fault in pose(seed):
+                kinds[fault.partition(":")[0]] += 1
+                print(f"{seed}: {fault}")
     print(f"{chosen.count} problems, {sum(kinds.values())} faults: {dict(kinds)}")
 
 

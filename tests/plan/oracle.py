@@ -40,11 +40,42 @@ class Facts:
         return Bent(self.posed.overrides, self.posed.excludes)
 
     @cached_property
+    def runtime(self) -> list[str]:
+        """The distributions of the runtime that a plan keeps: the request asks by itself for no other copy of them."""
+        ones = [Requirement(root.line) for root in self.posed.roots if not root.wish]
+        named = {one.name for one in ones if one.name in self.host and not allows(one, self.host[one.name][0])}
+        free = named | set(self.posed.no_inherit) | self.bent.overrides.keys()
+        return [name for name in sorted(self.posed.runtime) if name in self.host and name not in free]
+
+    @cached_property
+    def fixed(self) -> list[Requirement]:
+        """The versions of those that the request does not name: no solution has others."""
+        named = {root.name for root in self.posed.roots}
+        return [self.pin(name) for name in self.runtime if name not in named]
+
+    def pin(self, name: str) -> Requirement:
+        return Requirement(f"{name}=={self.host[name][0]}")
+
+    @cached_property
+    def guarded(self) -> list[Requirement]:
+        """The versions of what is protected, and what everything that it reaches requires of the host."""
+        names = [name for name in sorted(self.posed.protect) if name in self.host]
+        reach = self.reach(names)
+        return [*map(self.pin, names), *(one for owner, one in self.holding if owner in reach)]
+
+    @cached_property
+    def ruled(self) -> set[str]:
+        """The distributions that rules on binary interfaces speak of."""
+        pairs = {str(name) for pair in self.posed.families.pairs for name in (pair.first, pair.second)}
+        return pairs | (self.compiled if self.posed.families.majors else set())
+
+    @cached_property
     def candidates(self) -> Lines:
         """The host's distributions that may satisfy the request."""
         if not self.posed.inherit:
-            return {}
-        return {name: item for name, item in self.host.items() if name not in self.posed.no_inherit}
+            return {name: self.host[name] for name in self.runtime}
+        barred = self.posed.no_inherit | (self.posed.unfit.keys() - set(self.runtime))
+        return {name: item for name, item in self.host.items() if name not in barred}
 
     @cached_property
     def asked_extras(self) -> dict[str, set[str]]:
@@ -99,16 +130,12 @@ def refusal(facts: Facts, error: NoSolutionError) -> Iterator[str]:
     """Yield why a refusal is wrong."""
     needed = [unpinned(root) if root.wish else root.line for root in facts.posed.roots if not root.optional]
     if error.code != "protected-conflict":
-        if facts.solvable(needed):
+        if facts.solvable(needed, facts.fixed):
             yield "wrong refusal: the request has a solution"
         return
-    guarded = [name for name in sorted(facts.posed.protect) if name in facts.host]
-    if not set(guarded) <= facts.candidates.keys() or facts.posed.families.pairs:
+    if not facts.posed.protect & facts.host.keys() <= facts.candidates.keys() or facts.posed.families.pairs:
         return  # the request itself wants another copy, or the host was not whole
-    reach = facts.reach(guarded)
-    bounds = [Requirement(f"{name}=={facts.host[name][0]}") for name in guarded]
-    bounds += [one for owner, one in facts.holding if owner in reach]
-    if facts.solvable(needed, bounds):
+    if facts.solvable(needed, [*facts.fixed, *facts.guarded]):
         yield "wrong refusal: a solution keeps what is protected"
 
 
@@ -120,7 +147,9 @@ class Judgement:
         self.installed: Lines = {
             str(item.name): (item.version, facts.index[item.name][item.version]) for item in plan.install
         }
-        self.view: Lines = {**facts.host, **self.installed}
+        self.hidden = {str(item.name) for item in plan.hidden}
+        seen = {name: item for name, item in facts.host.items() if name not in self.hidden}
+        self.view: Lines = {**seen, **self.installed}
         self.told = {(item.distribution, item.requirement) for item in plan.broken}
         self.claims = list(self._claims())
         self.reached, self.broken = self._walk(self.claims)
@@ -133,6 +162,7 @@ class Judgement:
         yield from self.pairs()
         yield from self.bounds()
         yield from self.protected()
+        yield from self.hides()
         yield from self.reports()
         yield from self.needless()
 
@@ -166,7 +196,7 @@ class Judgement:
         return reached, found
 
     def _inherited(self, name: str) -> bool:
-        return name in self.facts.host and name not in self.installed
+        return name in self.facts.host and name not in self.installed and name not in self.hidden
 
     def _holds(self, one: Requirement) -> bool:
         asked = self.facts.bent(one)
@@ -183,8 +213,9 @@ class Judgement:
     def orphans(self) -> set[tuple[str, str]]:
         """Return the requirements of inherited distributions that held on the host, and no longer do."""
         lost: dict[str, list[Requirement]] = {}
+        changed = self.installed.keys() | self.hidden
         for owner, one in self.facts.holding:
-            if one.name in self.installed and self._inherited(owner) and not self._holds(one):
+            if one.name in changed and self._inherited(owner) and not self._holds(one):
                 lost.setdefault(owner, []).append(one)
         return {item for owner, ones in lost.items() for item in self._written(owner, ones)}
 
@@ -192,15 +223,16 @@ class Judgement:
         """Return what extras of shadows lack, where inherited distributions ask for these extras."""
         found = set()
         for owner, one in self.facts.holding:
-            if not (one.extras and self._inherited(owner) and one.name in self.installed):
+            asked = self.facts.bent(one)
+            if asked is None or not (asked.extras and self._inherited(owner) and one.name in self.installed):
                 continue
             before = {
                 old.name
-                for old in lines_of(self.facts.host[one.name][1], one.extras)
+                for old in lines_of(self.facts.host[one.name][1], asked.extras)
                 if (bent := self.facts.bent(old)) is not None
                 if bent.name not in self.facts.host or not allows(bent, self.facts.host[bent.name][0])
             }
-            active = lines_of(self.view[one.name][1], one.extras)
+            active = lines_of(self.view[one.name][1], asked.extras)
             lost = [new for new in active if not self._holds(new) and new.name not in before]
             found |= self._written(one.name, lost)
         return found
@@ -255,6 +287,33 @@ class Judgement:
         broken = {owner.partition("==")[0] for owner, _ in self.orphans()}
         yield from (f"protected and broken: {name}" for name in self.facts.reach(guarded) & broken)
 
+    def hides(self) -> Iterator[str]:
+        """Yield what is hidden and may not be."""
+        posed = self.facts.posed
+        if self.hidden and "hide" not in posed.orphans:
+            yield f"hidden without leave: {sorted(self.hidden)}"
+        yield from (f"hidden and not inherited: {name}" for name in self.hidden & self.installed.keys())
+        yield from (f"hidden and not of the host: {name}" for name in self.hidden - self.facts.host.keys())
+        kept = [("kept whole", name) for name in sorted(map(str, posed.runtime | posed.protect))]
+        _, lost = self._walk([*self.claims, *kept])
+        yield from (f"hidden and reached: {one}" for one in sorted(lost) if Requirement(one[1]).name in self.hidden)
+        yield from (f"hidden and whole: {name}" for name in sorted(self.hidden) if not self._has_need(name))
+        yield from (f"runtime and replaced: {name}" for name in self.replaced())
+
+    def replaced(self) -> list[str]:
+        """Return the replaced distributions of the runtime, but those of the request that could not be kept."""
+        named = {root.name for root in self.facts.posed.roots}
+        found = [name for name in self.facts.runtime if name in self.installed]
+        if not named.issuperset(found):
+            return [name for name in found if name not in named]
+        bounds = [*map(self.facts.pin, self.facts.runtime), *self.facts.guarded]
+        return found if self.facts.solvable([line for _, line in self.claims], bounds) else []
+
+    def _has_need(self, name: str) -> bool:
+        """Tell whether a hidden distribution would be broken, or does not fit the host."""
+        lost = (one for owner, one in self.facts.holding if owner == name and not self._holds(one))
+        return name in self.facts.posed.unfit or any(lost) or name in self.facts.ruled
+
     def reports(self) -> Iterator[str]:
         """Yield what the plan reports and what is not so."""
         rules = self.crossed()
@@ -274,13 +333,16 @@ class Judgement:
         """Yield what is installed and nothing asks for, and what is broken although all can be kept."""
         posed = self.facts.posed
         kept = [(f"kept whole: {name}", self._with_extras(name)) for name in map(str, self.facts.host)]
-        asked, _ = self._walk([*self.claims, *(kept if posed.orphans == "hold-repair" else self._held_extras())])
-        if alone := self.installed.keys() - asked:
+        kept += [(f"runtime: {name}", self._with_extras(name)) for name in map(str, posed.runtime)]
+        asked, _ = self._walk([*self.claims, *(kept if "repair" in posed.orphans else self._held_extras())])
+        # An override also counts where a marker says that the requirement does not apply: uv's doing.
+        if not posed.overrides and (alone := self.installed.keys() - asked):
             yield f"nothing asks for {sorted(alone)}"
         if posed.orphans == "report" or posed.families.pairs or posed.families.majors or not self.plan.broken:
             return
-        moved = {root.name for root in posed.roots} | set(posed.no_inherit)
-        held = [one for owner, one in self.facts.holding if owner not in moved or not posed.no_inherit]
+        moved = {root.name for root in posed.roots} | set(posed.no_inherit) if posed.no_inherit else set()
+        moved -= {item.distribution.partition("==")[0] for item in self.plan.broken}
+        held = [one for owner, one in self.facts.holding if owner not in moved]
         if posed.inherit and self.facts.solvable([root.line for root in posed.roots], held):
             yield f"all can be kept, and is broken: {sorted(map(str, self.plan.broken))}"
 

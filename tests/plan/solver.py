@@ -71,7 +71,12 @@ class World:
     def requires(self, name: str, version: str, extras: Iterable[str]) -> list[Requirement]:
         own = self.host.get(name)
         lines = own[1] if own is not None and own[0] == version else self.index[name][version]
-        return [new for one in lines_of(lines, extras) if (new := self.bent(one)) is not None]
+        # As in uv, an override replaces the marker as well, but for the extra.
+        bare = [line.partition(";")[0] if self._replaced(line) else line for line in lines]
+        return [new for one in lines_of(bare, extras) if (new := self.bent(one)) is not None]
+
+    def _replaced(self, line: str) -> bool:
+        return "extra" not in line and Requirement(line).name in self.bent.overrides
 
     def solve(
         self, goals: Iterable[Requirement], bounds: Sequence[Requirement], preferred: Iterable[str] = ()

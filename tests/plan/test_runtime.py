@@ -183,6 +183,20 @@ def test_what_does_not_fit_the_host_is_hidden_unless_it_is_asked_for() -> None:
     assert asked.hidden == ()
 
 
+def test_the_runtime_stays_the_hosts_also_where_it_does_not_fit() -> None:
+    unfit = {SERVER: "server==4 does not fit click==8.1"}
+    made = plan(pose(HOST, "extra", unfit=unfit), {**INDEX, "extra": {"1": ("server",)}})
+    assert installs(made) == {"extra": "1"}
+    assert ([item.name for item in made.inherit], made.warnings, made.hidden) == (["click", "server"], (), ())
+
+
+def test_an_excluded_name_hides_nobody_that_requires_it() -> None:
+    unfit = {canonicalize_name("vision"): "vision==1 does not fit torch==2"}
+    host = (member("vision", "1"), member("user", "1", "vision"))
+    made = plan(pose(host, "hub", unfit=unfit, excludes=("Vision",)))
+    assert [item.name for item in made.hidden] == ["vision"]
+
+
 def test_a_request_that_reaches_a_moved_distribution_is_its_reason() -> None:
     index: Index = {"engine": {"1": ("torch==2", "fs")}, "torch": {"2": ()}, "fs": {"2": ()}}
     host = (member("torch", "3", "fs<2"), member("fs", "1"))

@@ -125,6 +125,47 @@ class TestLinkage:
         assert host.run("import user; print('still whole')") == "still whole"
 
 
+class TestLearned:
+    """What a proof has shown is a bound of the next plan."""
+
+    pytestmark = NEEDS_COMPILER
+
+    def test_a_version_that_did_not_load_is_not_chosen_again(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        extension = compiler.extension(compiler.library(BASE))
+        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+        add(wheelhouse, "user", "1.0", extension, init=_LOADS, requires=("base",))
+        add(wheelhouse, "user", "0.9", compiler.extension(None), init="from user import _ext\n", requires=("base",))
+        host.install("base==2.0")
+        spec = write_spec("m", ["user"])
+        with pytest.raises(ProofError):
+            _build(spec, host)
+        env, _ = _build(spec, host)
+        code = "import user, importlib.metadata as m; print(m.version('user'))"
+        assert env.run(["python", "-c", code], capture=True).stdout == "0.9\n"
+        with pytest.raises(ProofError):
+            _build(write_spec("n", ["user==1.0"]), host)
+        host.uninstall("base")
+        add(wheelhouse, "base", "2.1", compiler.library(BASE))
+        env, _ = _build(spec, host)
+        assert env.run(["python", "-c", code], capture=True).stdout == "1.0\n"
+
+    def test_a_repair_that_does_not_load_is_taken_back(
+        self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
+    ) -> None:
+        library = compiler.library(BASE)
+        add(wheelhouse, "base", "1.0", library)
+        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+        add(wheelhouse, "user", "1.0", compiler.extension(library), init=_LOADS)
+        host.install("base==1.0", "user")
+        add(wheelhouse, "user", "2.0", compiler.extension(library), init=_LOADS)
+        env, told = _build(write_spec("m", ["base>=2"]), host)
+        assert "hidden" in told
+        code = "import importlib.util as u, importlib.metadata as m; print(u.find_spec('user'), m.version('base'))"
+        assert env.run(["python", "-c", code], capture=True).stdout == "None 2.0\n"
+
+
 class TestHost:
     """What the objects of the host tell before a plan."""
 

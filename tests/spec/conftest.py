@@ -31,6 +31,7 @@ class Machine:
 
     has_cuda: bool = False
     has_npu: bool = False
+    has_rocm: bool = False
     cuda_version: str | None = None
     cuda_arch: str | None = None
     asked: int = 0

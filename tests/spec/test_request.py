@@ -51,7 +51,10 @@ def test_markers_are_gone_and_what_does_not_apply_vanishes(ask):
 
 
 def test_nothing_is_relied_upon_that_was_not_asked(ask, world):
-    assert ask('a ; #engine# == "mlx" and has_cuda', "b", engine="transformers").relied == ()
+    lines = ('a ; #engine# == "mlx" and has_cuda', "b")
+    assert ask(*lines, engine="transformers", host={"torch": "2.13.0"}).relied == ()
+    # Without torch on the host, the accelerator says whose builds are taken.
+    assert ask(*lines, engine="transformers").relied == ("accelerator",)
     assert world.machine.asked == 0
 
 
@@ -100,7 +103,7 @@ def test_a_wish_for_the_hosts_version(ask, version, printed, wish):
     request = ask("#system_torch#", host={"torch": version} if version else {})
     assert asked(request) == [printed]
     assert request.requirements[0].wish is wish
-    assert request.relied == ("host:torch",)
+    assert request.relied == (("host:torch",) if version else ("accelerator", "host:torch"))
 
 
 def test_an_engine_placeholder_expands_only_for_the_launched_engine(ask):
@@ -265,7 +268,10 @@ def test_the_index_of_the_hosts_torch_goes_first(ask, world):
     assert both.extra_index_urls == (TORCH_CU128, VLLM_CU130, TORCH_CU130)
     spec = ModelSpec("m", ("#system_torch#",), extra_index_urls=("https://spec.example",))
     assert ask(spec=spec, host=host).sources.extra_index_urls == ("https://spec.example",)
-    for other in ("2.9.0+cpu", "2.9.0", "2.9.0+cu118"):
+    for line in ("cpu", "cu118", "cu130", "rocm6.4"):
+        urls = ask("#system_torch#", host={"torch": f"2.9.0+{line}"}).sources.extra_index_urls
+        assert urls == (TORCH_CU128.replace("cu128", line),)
+    for other in ("2.9.0", "2.9.0+vendor"):
         assert ask("#system_torch#", host={"torch": other}).sources.extra_index_urls == ()
     assert ask("torch", host=host).sources.extra_index_urls == ()
     assert ask('#system_torch# ; #engine# == "mlx"', host=host, engine="vllm").sources.extra_index_urls == ()

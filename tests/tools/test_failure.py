@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests.conftest import WriteSpec
 from tests.hosts import UV, Host
@@ -23,6 +24,7 @@ from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, NoSolutionError, SourceError, UsageError
 from venvkit.events import Event, Warned
 from venvkit.launch.planning import Planned
+from venvkit.plan.resolver import Unsolvable
 from venvkit.tools.failure import failure
 
 LOGIN = b"<!DOCTYPE html><html><head><title>Log in</title></head><body><form action=/in><input></form></body></html>"
@@ -75,7 +77,7 @@ class Serve:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture
@@ -328,6 +330,18 @@ def test_a_conflict_speaks_of_those_in_it(fails: Fail, wheelhouse: Wheelhouse) -
     assert all(any(name in line for line in error.details) for name in ("tool", "other", "base"))
 
 
+def test_the_ranges_of_a_conflict_are_specifiers(fails: Fail, wheelhouse: Wheelhouse, backend: str) -> None:
+    for version in ("1.0+cpu", "2.0+cpu"):
+        wheelhouse.add("base", version)
+    wheelhouse.add("tool", "1.0", requires=["base>2"])
+    error = fails("tool")
+    assert isinstance(error, Unsolvable)
+    if backend == "uv":
+        assert any("<=2.0+cpu" in line for line in error.details)
+        assert {name for name, _ in error.asks} >= {"base"}
+    assert all(SpecifierSet(specifier) for _, specifier in error.asks)
+
+
 # -- uv alone ------------------------------------------------------------------------------------------------------
 
 
@@ -375,7 +389,7 @@ def test_a_yanked_release_is_told_by_the_plan(
     (house.path / "index.html").write_text(f"<!DOCTYPE html><html><body>{link}</body></html>")
     handler = functools.partial(_Quiet, directory=str(tmp_path / "www"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     spec = write_spec("m", ["lib==1.1"], index_url=f"http://127.0.0.1:{server.server_port}", find_links=[])
     first, told = planned(spec, host, backend)
     again, retold = planned(spec, host, backend)

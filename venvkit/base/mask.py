@@ -14,6 +14,16 @@ _BARE = re.compile(r"(?<![\w./:@%+-])[\w.%+-]+:[^\s/@\"'`<>,]+@(?=[\w\[])")
 _QUERY = re.compile(
     r"(?i)(?P<key>[?&][\w.-]*(?:token|key|password|passwd|secret|signature|sig|auth|credential)=)[^&\s#\"'`<>]+"
 )
+_USER = re.compile(r"(?<=://)[^/?#\s`]*@")
+
+
+def without_users(text: str) -> str:
+    """Return `text` with the user part taken out of every address.
+
+    >>> without_users("https://me:pw@index.example/simple")
+    'https://index.example/simple'
+    """
+    return _USER.sub("", text)
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:

@@ -170,6 +170,8 @@ def _build(target: Target, enable: bool | None, cancel: threading.Event) -> Made
         if cancel.is_set():
             return None
         environment = ensure_env(target.spec, enable=enable, observer=gather, cancel=cancel, **target.choices)
+        # What is told of hundreds of models holds no descriptor for each.
+        environment.release()
     except CancelledError:
         return None
     except Exception as error:  # noqa: BLE001 - what one model meets may not end the run for all others

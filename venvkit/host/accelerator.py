@@ -29,6 +29,7 @@ class Accelerator(Struct, frozen=True):
     Args:
         has_cuda: Whether a CUDA device is visible.
         has_npu: Whether an Ascend NPU is there.
+        has_rocm: Whether an AMD GPU can be used for computing.
         cuda_version: The CUDA version that packages must fit, `13.0`; None without a device.
         cuda_arch: The lowest compute capability of the visible devices, `sm_90`; None without a device.
     """
@@ -37,6 +38,7 @@ class Accelerator(Struct, frozen=True):
     has_npu: bool = False
     cuda_version: str | None = None
     cuda_arch: str | None = None
+    has_rocm: bool = False
 
 
 class _Kept(Struct, frozen=True):
@@ -59,21 +61,25 @@ def detect(snapshot: HostSnapshot | None, *, cache_dir: Path | None, environ: Ma
         cache_dir: Where the facts of the driver are kept, per boot, driver version and device nodes.
         environ: For CUDA_VISIBLE_DEVICES; its indexes are taken in the order of the PCI bus.
     """
-    has_npu = _has_npu()
+    has_npu, has_rocm = _has_npu(), (_DEV / "kfd").exists()
     facts = _driver_facts(cache_dir)
     visible = facts.visible(environ.get("CUDA_VISIBLE_DEVICES"))
     if not visible:
-        return Accelerator(has_npu=has_npu)
+        return Accelerator(has_npu=has_npu, has_rocm=has_rocm)
     major, minor = min((device.major, device.minor) for device in visible)
     version = _cuda_version(facts.driver, _torch_cuda(snapshot) if snapshot else None)
-    return Accelerator(has_cuda=True, has_npu=has_npu, cuda_version=version, cuda_arch=f"sm_{major}{minor}")
+    return Accelerator(
+        has_cuda=True, has_npu=has_npu, cuda_version=version, cuda_arch=f"sm_{major}{minor}", has_rocm=has_rocm
+    )
 
 
 def accelerator_watches() -> list[Watch]:
     """Return what must hold for an earlier `detect` to be still true, beside the host and `environ`."""
-    nodes = [_DEV / name for name in ("nvidiactl", "dxg", "davinci_manager")]
+    nodes = [_DEV / name for name in ("nvidiactl", "dxg", "davinci_manager", "kfd")]
+    # Every launch looks at what is watched. Where there is no device, a boot by itself brings none.
+    files = _FACT_FILES if any(node.exists() for node in nodes) else _FACT_FILES[1:]
     nodes += [*_numbered("nvidia"), *_numbered("davinci")]
-    return [text_watch(path) for path in _FACT_FILES] + [exists_watch(str(node)) for node in nodes]
+    return [text_watch(path) for path in files] + [exists_watch(str(node)) for node in nodes]
 
 
 def parse_accelerator(text: str, *, where: str = "accelerator") -> Accelerator:

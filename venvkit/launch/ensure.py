@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from venvkit.base import crash
-from venvkit.errors import NoSolutionError, SourceError
+from venvkit.errors import NoSolutionError, ProofError, SourceError
 from venvkit.events import Observer, PhaseStarted, Warned, guarded
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from venvkit.launch.planning import Planned
     from venvkit.launch.reading import Reading
     from venvkit.tools.uv.client import Uv
+
+
+# A plan, and two more where proofs or sources showed that it cannot be carried out.
+_MOST_PLANS = 2
 
 
 def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Event | None) -> Environment:
@@ -165,14 +169,21 @@ def _near_uv(layout: Layout, services: Services) -> Callable[[], tuple[Uv, Path]
 def _carry_out(
     layout: Layout, key: str, planned: Planned, services: Services, near: Callable[[], tuple[Uv, Path]]
 ) -> Environment:
-    """Build what was planned; a recent plan that cannot be carried out any more is made anew, once."""
+    """Build what was planned; a plan that cannot be carried out, because sources or knowledge changed, is made anew."""
     from venvkit.launch.building import carry_out
     from venvkit.launch.planning import forget_plan, plan_reading
 
-    try:
-        return carry_out(layout, key, planned, services, near)
-    except (NoSolutionError, SourceError):
-        if not planned.recent:
-            raise
-        forget_plan(planned.reading, services)
-        return carry_out(layout, key, plan_reading(planned.reading, services), services, near)
+    for _ in range(_MOST_PLANS):
+        try:
+            return carry_out(layout, key, planned, services, near)
+        except ProofError as error:
+            forget_plan(planned.reading, services)
+            # Nobody asked for what was only repaired: the next plan knows that this version does not load.
+            if not error.names or not set(error.names) <= {str(item.name) for item in planned.plan.repaired}:
+                raise
+        except (NoSolutionError, SourceError):
+            if not planned.recent:
+                raise
+            forget_plan(planned.reading, services)
+        planned = plan_reading(planned.reading, services)
+    return carry_out(layout, key, planned, services, near)

@@ -31,6 +31,7 @@ from venvkit.plan.resolver import Unsolvable
 from venvkit.plan.values import Installed, Plan
 from venvkit.plan.view import HostView
 from venvkit.proof.fit import host_fit
+from venvkit.proof.learned import learned
 from venvkit.settings import key_environ
 from venvkit.spec.language.requires import parse_requires
 from venvkit.spec.request import Sources
@@ -90,7 +91,7 @@ def plan_reading(reading: Reading, services: Services, *, meanwhile: Callable[[]
             raise resolver.lost from error
     pins = {f"{item.name}=={item.version}" for item in made.install} | {""}
     told = dict.fromkeys(warning for pin, warning in resolver.notices if pin in pins)
-    made = replace(made, install=tuple(map(_with_digest, made.install)), warnings=tuple(told))
+    made = replace(made, install=tuple(map(_with_digest, made.install)), warnings=(*made.warnings, *told))
     _warn(observer, made)
     # A plan made while an optional index could not be reached is not kept.
     if resolver.lost is None and not reading.call.choices["upgrade"]:
@@ -140,7 +141,7 @@ def recipe_of(reading: Reading, plan: Plan, problem: Problem, sources: Sources) 
         problem=problem,
         plan=plan,
         sources=sources,
-        levers=reading.request.levers,
+        levers=reading.request.levers.tying((name, problem.lines[name].url) for name in plan.lines),
         uv_settings=tuple(sorted((name, value) for name, value in environ.items() if name.startswith(prefix))),
         backend=reading.backend,
     )
@@ -180,6 +181,13 @@ def pose(reading: Reading, services: Services) -> Problem:
         excludes=levers.excludes,
         no_inherit=frozenset(canonicalize_name(name) for name in levers.no_inherit),
         families=families,
+        lines={
+            name: line
+            for line in (reading.request.lines if reading.backend == "uv" else ())
+            for name in line.names
+            if name not in dict(levers.sources)
+        },
+        misfits=learned(services.cache / "verdicts", reading.child.distributions),
         unfit=unfit,
         upgrade=bool(call.choices["upgrade"]),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from venvkit.lint.findings import Finding, finding
-from venvkit.lint.placeholders import near_engine, nearest, placeholder
+from venvkit.lint.placeholders import nearest, placeholder
 from venvkit.lint.subjects import Condition, Subject
 from venvkit.spec.engine_values import EngineTable
 from venvkit.spec.language.compare import engine_key
@@ -25,7 +25,7 @@ def unknown_names(subject: Subject, engines: EngineTable, variables: Collection[
     """
     for number, line in enumerate(subject.lines):
         if line.kind == "engine" and engines.find(line.name) is None:
-            near = near_engine(line.name, engines)
+            near = engines.nearest(line.name)
             remedy = f"did you mean `{placeholder(near)}`?" if near else "add the engine to your own engine data"
             what = f"the engine data has no packages for `{placeholder(line.name)}`"
             yield finding("placeholder-unknown", subject.line_spot(number), what, remedy)
@@ -54,7 +54,7 @@ def _unknown_variable(subject: Subject, condition: Condition, name: str, variabl
 
 
 def _unknown_engine(subject: Subject, condition: Condition, name: str, engines: EngineTable) -> Finding:
-    near = near_engine(name, engines)
+    near = engines.nearest(name)
     remedy = f"did you mean `{near}`?" if near else "correct the name, or add the engine to your own engine data"
     what = f"no engine data knows the engine `{name}`, so that nothing but the spec's own lines is installed for it"
     return finding("engine-unknown", subject.at(condition.place), what, remedy)

@@ -10,7 +10,6 @@ from packaging.utils import canonicalize_name
 
 from venvkit.lint.findings import Finding
 from venvkit.spec.engine_values import EngineTable
-from venvkit.spec.language.compare import engine_key
 
 # Below this, two names have little to do with one another.
 _LIKENESS = 0.75
@@ -42,10 +41,3 @@ def better_placeholder(fault: Finding, text: str, engines: EngineTable) -> Findi
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the name nearest to one that is unknown, or None."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=_LIKENESS)), None)
-
-
-def near_engine(name: str, engines: EngineTable) -> str | None:
-    """Return the engine whose name or alias is nearest to one that is unknown, or None."""
-    known = {engine_key(one): engine.name for engine in engines.engines for one in (engine.name, *engine.aliases)}
-    near = nearest(engine_key(name), known)
-    return known[near] if near is not None else None

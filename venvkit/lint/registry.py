@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from venvkit.base.mask import mask
+from venvkit.base.mask import mask, without_users
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.plan.resolver import Unsolvable
 from venvkit.spec.configuration.sources import Sources
@@ -38,7 +38,6 @@ _REASON = re.compile(r"Because (?P<reason>.+?) and you require ")
 _NO_VERSION = re.compile(r"there (?:is|are) no versions? of")
 # What no other version of Python would change.
 _NOWHERE = re.compile(rf"{_NO_VERSION.pattern}|was not found in the package registry|only \S+ is available")
-_USER = re.compile(r"://[^/\s`]*@")
 
 
 class Answer(Struct, frozen=True):
@@ -126,8 +125,8 @@ class Registry(Struct, frozen=True):
             error = refusal or self.uv.failure(done)
             if isinstance(error, Unsolvable):
                 return error
-            told = _plain("\n".join((error.message, *error.details)))
-            lost = [url for url in reachable.extra_index_urls if f"{_plain(url)}/" in told]
+            told = without_users("\n".join((error.message, *error.details)))
+            lost = [url for url in reachable.extra_index_urls if f"{without_users(url).rstrip('/')}/" in told]
             if not lost:
                 raise error
             # One address may be the beginning of another: the longest is the one that was asked.
@@ -155,11 +154,6 @@ def _apart(texts: Sequence[str]) -> list[str]:
         f'{text} ; platform_version == "{number}"' if name in several else text
         for number, (text, name) in enumerate(zip(texts, names, strict=True))
     ]
-
-
-def _plain(text: str) -> str:
-    """Take the user part out of every address, and the slash from its end."""
-    return _USER.sub("://", text).rstrip("/")
 
 
 def _is_nowhere(error: Unsolvable) -> bool:

@@ -35,6 +35,8 @@ class Decisions(Struct, frozen=True):
         wheels: Names of which only wheels are taken.
         tried: Bounds that were taken up again after an answer broke them; never attempted twice.
         unrepaired: Host distributions that are not repaired, each with the reason.
+        refused: Constraints that keep away what is known not to load.
+        tied: Names that come from the index of the builds that fit the host.
         extras: Shadowed distributions whose extras the question requires, because the host asks for these extras.
         step: The number of conflicts so far.
     """
@@ -49,6 +51,8 @@ class Decisions(Struct, frozen=True):
     wheels: frozenset[NormalizedName] = frozenset()
     tried: frozenset[Bound] = frozenset()
     unrepaired: Mapping[NormalizedName, str] = {}
+    refused: tuple[str, ...] = ()
+    tied: frozenset[NormalizedName] = frozenset()
     extras: frozenset[NormalizedName] = frozenset()
     step: int = 0
 
@@ -75,9 +79,14 @@ def host_bounds(problem: Problem, rules: Rules, required: HostRequirements) -> t
     changed = rules.overrides.keys() | rules.excludes
     fixed = tuple(_versions(problem))
     if not (moving or changed or fixed):
-        return required.bounds
+        return required.shared
+    # They stay what they are, so that no metadata in a question implies what they require.
+    shielded = problem.shielded
+    own = {item for item in required.bounds if item.owner in shielded}
     found = (
-        item for item in required.bounds if item.owner not in moving and (item.binary or item.target not in changed)
+        item
+        for item in order({*required.shared, *own})
+        if item.owner not in moving and (item.binary or item.target not in changed)
     )
     return order({*found, *fixed}) if fixed else tuple(found)
 

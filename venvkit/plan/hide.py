@@ -10,7 +10,7 @@ from venvkit.plan.bounds import Bound
 from venvkit.plan.orphans import HostRequirements
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Hidden, Violation
-from venvkit.plan.view import View
+from venvkit.plan.view import Rules, View
 
 
 def hidden_distributions(
@@ -20,6 +20,7 @@ def hidden_distributions(
     reached: Collection[NormalizedName],
     orphans: Iterable[Violation],
     unrepaired: Mapping[NormalizedName, str],
+    rules: Rules,
 ) -> tuple[Hidden, ...]:
     """Return what the child does not see: the owners of broken requirements, what is unfit, and what needs these.
 
@@ -44,6 +45,8 @@ def hidden_distributions(
     pending = sorted(reasons)
     while pending:
         gone = pending.pop(0)
+        if gone in rules.excludes:
+            continue  # nobody is taken to require it
         for owner, line, _ in required.holding(gone):
             if may_go(owner.name):
                 reasons[owner.name] = f"{owner.label} requires {line}, which is hidden"

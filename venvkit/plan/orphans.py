@@ -65,6 +65,15 @@ class HostRequirements:
         }
         return order({*told, *ties})
 
+    @cached_property
+    def shared(self) -> tuple[Bound, ...]:
+        """Those of `bounds` that a first question has to hold.
+
+        What only one distribution requires of another moves with that one: where the owner stays, its metadata implies
+        the bound, and where it moves the bound is moot. An answer that breaks such a bound all the same is mended.
+        """
+        return tuple(item for item in self.bounds if item.binary or self.dependents.get(item.target, 0) > 1)
+
     def on(self, target: NormalizedName) -> Sequence[Bound]:
         """Return those of `bounds` that bound one name."""
         return self._bounds_on.get(target, ())
@@ -84,8 +93,8 @@ class HostRequirements:
 
     @cached_property
     def constraints(self) -> tuple[str, ...]:
-        """All of `bounds` as constraint lines."""
-        return as_constraints(self.bounds)
+        """All of `shared` as constraint lines."""
+        return as_constraints(self.shared)
 
     @cached_property
     def _mentions(self) -> Mapping[NormalizedName, list[tuple[Member, str]]]:

@@ -61,7 +61,7 @@ def make_plan(problem: Problem, resolver: Resolver) -> Plan:
 
 def _searched(search: Search, resolver: Resolver) -> tuple[Answer, Mapping[NormalizedName, Description]]:
     """Search, and look at what the answer installs: what has no wheel, and what repairs bring with them."""
-    answer = search.run()
+    answer = search.on_lines(search.run())
     described = resolver.describe(answer.pins) if answer.pins else {}
     built = frozenset(pin.name for pin in answer.pins if described[pin.name].builds and not pin.url)
     better = search.without_builds(built)
@@ -69,6 +69,9 @@ def _searched(search: Search, resolver: Resolver) -> tuple[Answer, Mapping[Norma
         search.tell_older(answer.pins, better.pins, built)
         answer, described = better, resolver.describe(better.pins) if better.pins else {}
     answer = _described(search, answer, described)
+    while (found := search.without_misfits(answer, described)) is not None:
+        described = resolver.describe(found.pins) if found.pins else {}
+        answer = _described(search, found, described)
     while unreasonable := unreasonable_repairs(
         search.problem,
         search.asked(),
@@ -203,6 +206,7 @@ def _plan(
             Absent(root.line, decisions.absent[root].reason) for root in problem.roots if root in decisions.absent
         ),
         hidden=hidden,
+        lines=tuple(sorted(decisions.tied & chosen)),
         warnings=(*search.notices, *_replaced_runtime(problem, answer)),
         resolves=search.resolves,
     )
@@ -220,6 +224,7 @@ def _hidden(search: Search, answer: Answer, reached: AbstractSet[NormalizedName]
         reached | guarded.keys(),
         answer.orphans,
         search.decisions.unrepaired,
+        search.rules,
     )
 
 

@@ -10,6 +10,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.plan.families import NO_FAMILIES, Families
 from venvkit.plan.view import View
+from venvkit.spec.engine_values import BuildLine
 from venvkit.spec.language.requires import parse_requires, required_name, satisfied
 
 Orphans = Literal["hold-repair-hide", "hold-repair", "hold-hide", "hold", "report"]
@@ -46,6 +47,41 @@ class Root(Struct, frozen=True):
         return self.released if self.wish else self.line
 
 
+class Misfit(Struct, frozen=True):
+    """A distribution that does not load beside others, as a proof has shown.
+
+    Args:
+        name: Its name; `sha256` is the digest of its file, where it is known.
+        version: Its version.
+        providers: The others, as `name==version`.
+        reason: The last line of its import.
+    """
+
+    name: NormalizedName
+    version: str
+    sha256: str | None
+    providers: tuple[str, ...]
+    reason: str
+
+    def concerns(self, view: View, sha256: str | None) -> bool:
+        """Tell whether a view has it beside the same others.
+
+        Args:
+            sha256: The digest of the file that the view's copy comes from.
+        """
+        own = view.get(self.name)
+        if own is None or own.inherited or own.version != self.version:
+            return False
+        if self.sha256 and sha256 and self.sha256 != sha256:
+            return False
+        seen = {
+            view[name].label
+            for label in self.providers
+            if (name := canonicalize_name(label.partition("==")[0])) in view
+        }
+        return seen == set(self.providers)
+
+
 class Problem(Struct, frozen=True):
     """Everything a plan follows from, but for the resolver.
 
@@ -59,6 +95,8 @@ class Problem(Struct, frozen=True):
         runtime: Names that the child's process itself runs on. No copy of them is installed, unless the request itself
             names them and the host's copy will not do.
         budget: Bytes that the repair of one distribution may bring with it.
+        lines: Indexes of the builds that fit the host, by the names that they have.
+        misfits: What is known not to load.
         unfit: Host distributions that do not fit the host itself, with the reason.
         no_inherit: Names whose copy on the host must not satisfy the request.
         families: Rules on binary interfaces.
@@ -73,6 +111,8 @@ class Problem(Struct, frozen=True):
     protect: frozenset[NormalizedName] = frozenset()
     runtime: frozenset[NormalizedName] = frozenset()
     budget: int = REPAIR_BUDGET
+    lines: Mapping[NormalizedName, BuildLine] = {}
+    misfits: tuple[Misfit, ...] = ()
     unfit: Mapping[NormalizedName, str] = {}
     constraints: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
@@ -89,7 +129,7 @@ class Problem(Struct, frozen=True):
     def barred(self) -> frozenset[NormalizedName]:
         """Host distributions that may not satisfy the request."""
         if self.inherit:
-            return frozenset(self.no_inherit | self.unfit.keys())
+            return frozenset(self.no_inherit | (self.unfit.keys() - self.kept))
         return frozenset(self.host.keys() - self.kept)
 
     @property

@@ -22,16 +22,18 @@ def question_of(problem: Problem, decisions: Decisions, required: HostRequiremen
     named = {*decisions.repairs, *decisions.extras}
     repairs = [with_extras(name, required) for name in sorted(named, key=lambda name: weight(name, required))]
     return Question(
-        requirements=tuple(dict.fromkeys((*first, *repairs, *lines))),
+        requirements=tuple(dict.fromkeys((*first, *repairs, *lines, *sorted(decisions.tied)))),
         constraints=(
             *sorted(problem.constraints),
-            *(required.constraints if bounds is required.bounds else as_constraints(bounds)),
+            *sorted(decisions.refused),
+            *(required.constraints if bounds is required.shared else as_constraints(bounds)),
         ),
         overrides=tuple(sorted(problem.overrides)),
         excludes=tuple(sorted(problem.excludes)),
         barred=problem.barred | decisions.rebuilt,
         upgrade=problem.upgrade,
         wheels=tuple(sorted(decisions.wheels)),
+        tied=tuple((name, problem.lines[name].url) for name in sorted(decisions.tied)),
     )
 
 

@@ -1,19 +1,21 @@
 """Release: which decisions give way to a conflict, in which order. Pure.
 
-The resolver reports one conflict at a time. Only what it mentions is released: first bounds whose owners may be
-repaired, then wishes, then optional requirements, then repairs, then the other bounds. Where a conflict mentions
-nothing of these, all of them are released at once; the bounds of protected distributions are released last of all.
+The resolver reports one conflict at a time. Where its requirements can be read, exactly what collides is released:
+a wish before the bounds beside it, since a bound that gives way moves more than one distribution. Else only what it
+mentions is released: first bounds whose owners may be repaired, then wishes, then optional requirements, then repairs,
+then the other bounds. Where a conflict mentions nothing of these, all of them are released at once; the bounds of
+protected distributions are released last of all.
 The versions of the runtime are never released, unless the request names them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
-from venvkit.plan.bounds import Bound, by_owner, order
+from venvkit.plan.bounds import Bound, by_owner, disjoint, order
 from venvkit.plan.decisions import Conflict, Decisions
 from venvkit.plan.orphans import HostRequirements
 from venvkit.plan.problem import Problem, Root
@@ -26,7 +28,8 @@ def release(problem: Problem, now: Decisions, error: Unsolvable, required: HostR
     conflict = Conflict(error.mentions, "\n".join(error.details), now.step)
     mentioned = error.mentions
     found = (
-        _bounds(problem, now, mentioned)
+        _collided(problem, now, conflict, error.asks, required)
+        or _bounds(problem, now, mentioned)
         or _wish(problem, now, conflict, required)
         or _optional(problem, now, conflict)
         or _repairs(now, conflict)
@@ -92,6 +95,60 @@ def _bounds(problem: Problem, now: Decisions, mentioned: Collection[NormalizedNa
     wide = [item for item in free if not item.binary] if any(not item.binary for item in loose) else []
     found = release_bounds(problem, now, [*loose, *wide])
     return replace(found, refuted=now.refuted | set(loose)) if found else None
+
+
+def _collided(
+    problem: Problem,
+    now: Decisions,
+    conflict: Conflict,
+    asks: Sequence[tuple[NormalizedName, str]],
+    required: HostRequirements,
+) -> Decisions | None:
+    """Release exactly what a conflict shows to collide: a held bound, or a wish, and a requirement of its name."""
+    told: dict[NormalizedName, list[str]] = {}
+    for name, specifier in asks:
+        told.setdefault(name, []).append(specifier)
+    lost = [bound for bound in now.bounds if _is_ruled_out(bound.specifier, told.get(bound.target, ()))]
+    if (wish := _wish_in(problem, now, told, required)) is not None:
+        # What else pins it goes with it; the other bounds that collide may have done so for its sake.
+        without = replace(now, wishes={**now.wishes, wish: conflict})
+        return release_bounds(problem, without, [bound for bound in lost if bound.target == wish]) or without
+    if not lost:
+        return None
+    free = set(repairable(problem, now))
+    fixed = [bound for bound in lost if bound not in free and bound in _reportable(problem, now)]
+    # A repair that asks too much gives way before what cannot be repaired.
+    if not fixed or conflict.mentions & now.repairs.keys():
+        return None
+    less = _report(now, conflict, fixed)
+    assert less is not None
+    owned = [bound for bound in lost if bound in free]
+    less = release_bounds(problem, less, owned) or less
+    # Where nothing else that is held has a part in the conflict, no other solution holds these.
+    targets = {bound.target for bound in lost}
+    others = (bound for bound in now.bounds if bound.target in told and bound.target not in targets)
+    alone = not any(_has_part(bound, told[bound.target]) for bound in others)
+    return replace(less, refuted=less.refuted | set(lost), tried=less.tried | set(fixed) if alone else less.tried)
+
+
+def _wish_in(
+    problem: Problem, now: Decisions, told: Mapping[NormalizedName, Collection[str]], required: HostRequirements
+) -> NormalizedName | None:
+    """Return the wish whose version a conflict rules out; of several, the one that moves least with it."""
+    pins = {root.name: f"=={root.line.rpartition('==')[2]}" for root in problem.roots if root.name in _wishes(problem)}
+    left = pins.keys() - now.wishes.keys()
+    hit = [name for name in left if pins[name] in told.get(name, ()) and _is_ruled_out(pins[name], told[name])]
+    return max(hit, key=lambda name: weight(name, required), default=None)
+
+
+def _is_ruled_out(specifier: str, asked: Iterable[str]) -> bool:
+    return bool(specifier) and any(disjoint(specifier, other) for other in asked)
+
+
+def _has_part(bound: Bound, asked: Iterable[str]) -> bool:
+    """Tell whether a clause of a bound is in the text of a conflict."""
+    clauses = {str(clause) for clause in bound.specifier.split(",")}
+    return any(clauses & set(text.split(",")) for text in asked)
 
 
 def _wish(problem: Problem, now: Decisions, conflict: Conflict, required: HostRequirements) -> Decisions | None:

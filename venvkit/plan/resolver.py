@@ -12,17 +12,24 @@ from venvkit.plan.values import Description, Pin, Question
 
 
 class Unsolvable(NoSolutionError):  # noqa: N818 - a fact about the question
-    """The question has no solution; `mentions` are the names that the solver's reasoning speaks of."""
+    """The question has no solution.
+
+    Attributes:
+        mentions: The names that the solver's reasoning speaks of.
+        asks: The requirements in it, as (name, specifier); empty where it cannot be read so closely.
+    """
 
     def __init__(
         self,
         message: str,
         *,
         mentions: frozenset[NormalizedName] = frozenset(),
+        asks: tuple[tuple[NormalizedName, str], ...] = (),
         details: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, details=details, remedy="loosen one of the requirements named above")
         self.mentions = mentions
+        self.asks = asks
 
 
 class Resolver(Protocol):

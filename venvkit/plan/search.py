@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import NormalizedName
 
+from venvkit.base.mask import mask
+from venvkit.errors import SourceError
 from venvkit.events import Warned
 from venvkit.plan.bounds import Bound
 from venvkit.plan.decisions import Conflict, Decisions, first_decisions
 from venvkit.plan.orphans import orphans, requirements_of
-from venvkit.plan.problem import Problem
+from venvkit.plan.problem import Misfit, Problem
 from venvkit.plan.question import claims, question_of, repair_claims, weight
 from venvkit.plan.release import release, release_bounds, repairable, stands
 from venvkit.plan.repair import broken_bounds, give_up, hold, repair
 from venvkit.plan.resolver import Resolver, Unsolvable
-from venvkit.plan.values import Pin, Violation
+from venvkit.plan.values import Description, Pin, Violation
 from venvkit.plan.view import Member, Rules, overlay
+from venvkit.spec.engine_values import BuildLine
 from venvkit.spec.language.requires import parse_requires, satisfied
 
 # Far beyond what any set of the catalogue takes; what is left then is reported as broken.
@@ -44,6 +47,7 @@ class Search:
         self.decisions = first_decisions(self.problem, self.rules, self.required)
         self.resolves = 0
         self.notices: tuple[Warned, ...] = ()
+        self.hopeless: set[Misfit] = set()
         self._resolver = resolver
 
     def run(self) -> Answer:
@@ -85,12 +89,59 @@ class Search:
         bounds were released already, the resolver was free to choose.
         """
         pinned = {root.name for root in self.problem.roots if "==" in root.line and not root.wish}
-        if not names or names & pinned or self.resolves > 1:
+        if not names or names & pinned or self.decisions.repairs or self.decisions.refuted:
             return None
         # Bounds may give way to repairs, wishes may not: the first answer has shown that they can be kept.
         now = replace(self.decisions, wheels=names)
         free = [bound for bound in repairable(self.problem, now) if not bound.binary]
         return self._attempt(release_bounds(self.problem, now, free) or now, whole=True)
+
+    def without_misfits(self, answer: Answer, described: Mapping[NormalizedName, Description]) -> Answer | None:
+        """Ask for an answer without what is known not to load; None where there is nothing of that kind."""
+        for misfit in self.problem.misfits:
+            line = f"{misfit.name}!={misfit.version}"
+            told = described.get(misfit.name)
+            if told is None or misfit in self.hopeless or not misfit.concerns(answer.view, told.sha256):
+                continue
+            found = self._attempt(replace(self.decisions, refused=(*self.decisions.refused, line)))
+            if found is not None:
+                return self._mend(found)
+            self.hopeless.add(misfit)
+            message = f"{misfit.name}=={misfit.version} did not load beside {', '.join(misfit.providers)}, and no "
+            self.notices += (Warned("known-misfit", f"{message}other version has a solution: {misfit.reason}"),)
+        return None
+
+    def on_lines(self, answer: Answer) -> Answer:
+        """Take from the host's line what an answer takes from another one, if that can be.
+
+        A build for another variant of torch satisfies every requirement and does not load.
+        """
+        off: dict[BuildLine, list[Pin]] = {}
+        for pin in answer.pins:
+            line = self.problem.lines.get(pin.name)
+            if line is not None and not pin.url and pin.version.partition("+")[2] != line.variant:
+                off.setdefault(line, []).append(pin)
+        for line, pins in off.items():
+            tied = self.decisions.tied | {pin.name for pin in pins}
+            try:
+                found = self._attempt(replace(self.decisions, tied=tied))
+                reason = f"{mask(line.url)} has none that fits"
+            except SourceError as error:
+                found, reason = None, f"{mask(line.url)}: {error.message}"
+                self.resolves -= 1  # it was not answered
+            if found is not None:
+                answer = self._mend(found)
+            self._tell_line(line, pins, answer, "" if found is not None else reason)
+        return answer
+
+    def _tell_line(self, line: BuildLine, pins: Sequence[Pin], answer: Answer, reason: str) -> None:
+        fits = f"the host's {line.host}" if line.host else "a machine without accelerator"
+        if reason:
+            message = f"{', '.join(map(str, pins))}: not the build for {fits}, and may not load: {reason}"
+            self.notices += (Warned("build-line-missing", message),)
+        elif not line.host:
+            chosen = (pin for pin in answer.pins if pin.name in self.decisions.tied)
+            self.notices += (Warned("build-line", f"{', '.join(map(str, chosen))}: the build for {fits} is taken"),)
 
     def tell_older(self, before: Iterable[Pin], after: Iterable[Pin], built: Collection[NormalizedName]) -> None:
         """Note which versions are older than the newest fitting ones, because these have no wheel."""

@@ -53,6 +53,7 @@ class Question(Struct, frozen=True):
         barred: Host distributions that may not be candidates.
         upgrade: Prefer the newest version to the host's.
         wheels: Names of which only wheels may be taken.
+        tied: Names that come from one index each, and that index; they are among the requirements.
     """
 
     requirements: tuple[str, ...]
@@ -62,6 +63,7 @@ class Question(Struct, frozen=True):
     barred: frozenset[NormalizedName] = frozenset()
     upgrade: bool = False
     wheels: tuple[NormalizedName, ...] = ()
+    tied: tuple[tuple[NormalizedName, str], ...] = ()
 
 
 class Installed(Struct, frozen=True):
@@ -152,6 +154,7 @@ class Plan(Struct, frozen=True):
         broken: Requirements that do not hold in the child.
         relaxed: Wishes that were released.
         absent: Optional requirements that were left out.
+        lines: What comes from the index of the builds that fit the host.
         warnings: What an operator should know of what was chosen.
         resolves: How many questions were put to the resolver.
     """
@@ -165,6 +168,7 @@ class Plan(Struct, frozen=True):
     relaxed: tuple[Relaxed, ...] = ()
     absent: tuple[Absent, ...] = ()
     hidden: tuple[Hidden, ...] = ()
+    lines: tuple[NormalizedName, ...] = ()
     warnings: tuple[Warned, ...] = ()
     resolves: int = 1
 

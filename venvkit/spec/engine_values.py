@@ -20,6 +20,9 @@ from venvkit.spec.language.compare import engine_key
 from venvkit.spec.language.requirement import Requirement
 from venvkit.spec.levers import Levers
 
+# Below this, two names have little to do with one another.
+_LIKENESS = 0.75
+
 
 class CudaIndex(Struct, frozen=True):
     """An index for machines whose CUDA version is in `cuda`; the first that fits counts.
@@ -119,12 +122,31 @@ class Rule(Struct, frozen=True):
         return all(_required(PackagingRequirement(text), named) for text in self.requires)
 
 
+class BuildLine(Struct, frozen=True):
+    """The index of one build variant of some distributions that belong together.
+
+    Args:
+        anchor: The distribution whose variant decides, such as torch.
+        names: The distributions that this index has builds of, `anchor` among them.
+        variant: The local part of their versions, such as `cpu` or `cu130`.
+        url: The index.
+        host: The anchor on the host as `name==version`; empty where the host has none.
+    """
+
+    anchor: NormalizedName
+    names: tuple[NormalizedName, ...]
+    variant: str
+    url: str
+    host: str = ""
+
+
 class HostIndex(Struct, frozen=True):
     """Where the builds of the host's packages come from, by the local part of their version.
 
     Args:
-        packages: Wishing for the host's version of one of these adds its index.
+        packages: What these indexes have. The first decides which of them: by its version on the host.
         indexes: Local part (`cu128`) and index.
+        without_accelerator: The local part for a host that has neither the first package nor an accelerator.
         name: Its name; one of a later file with this name replaces it.
         origin: The file that says so.
         replaces: The files whose table of this name it stands instead of, the weakest first.
@@ -135,6 +157,19 @@ class HostIndex(Struct, frozen=True):
     name: str = ""
     origin: str = ""
     replaces: tuple[str, ...] = ()
+    without_accelerator: str = ""
+
+    def line(self, version: str | None) -> BuildLine | None:
+        """Return the line that fits a version of the first package; None where no index is for it.
+
+        Args:
+            version: The version on the host; None for the line of a host without accelerator.
+        """
+        names = tuple(map(canonicalize_name, self.packages))
+        variant = self.without_accelerator if version is None else version.partition("+")[2]
+        url = dict(self.indexes).get(variant) if variant else None
+        host = f"{names[0]}=={version}" if version is not None else ""
+        return BuildLine(names[0], names, variant, url, host) if url is not None else None
 
     def url(self, version: str) -> str | None:
         """Return the index for a version's local part, or None."""
@@ -161,10 +196,11 @@ class EngineTable(Struct, frozen=True):
         return next(named, None) or next(aliased, None)
 
     def nearest(self, name: str, others: Iterable[str] = ()) -> str | None:
-        """Return the name nearest to `name` among the engines and `others`, or None when none is near."""
-        candidates = {engine_key(engine.name): engine.name for engine in self.engines}
+        """Return the engine, or one of `others`, whose name or alias is nearest to `name`; None when none is near."""
+        candidates = {engine_key(alias): engine.name for engine in self.engines for alias in engine.aliases}
+        candidates |= {engine_key(engine.name): engine.name for engine in self.engines}
         candidates |= {engine_key(other): other for other in others}
-        found = difflib.get_close_matches(engine_key(name), candidates, n=1)
+        found = difflib.get_close_matches(engine_key(name), candidates, n=1, cutoff=_LIKENESS)
         return candidates[found[0]] if found else None
 
     def elsewhere(self, platform: str) -> frozenset[str]:

@@ -23,21 +23,12 @@ from venvkit.spec.model import check_index_strategy
 
 __all__ = ["CudaIndex", "Engine", "EngineTable", "HostIndex", "Rule", "load_engines"]
 
-ENGINE_FIELDS = (
-    "aliases",
-    "platforms",
-    "packages",
-    "formats",
-    "extra_index_urls",
-    "optional_index_urls",
-    "cuda_indexes",
-    "index_strategy",
-    "edited",
-    *LEVER_FIELDS,
-)
-RULE_FIELDS = ("engines", "models", "requires", "when", "packages", *LEVER_FIELDS)
+_OWN = ("name", "levers", "origin", "replaces")
+ENGINE_FIELDS = (*(name for name in Engine.__struct_fields__ if name not in _OWN), *LEVER_FIELDS)
+RULE_FIELDS = (*(name for name in Rule.__struct_fields__ if name not in _OWN), *LEVER_FIELDS)
 _PLATFORM = re.compile(r"[a-z][a-z0-9]*")
-_ENGINE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?")
+# An engine's name becomes a component of a path.
+ENGINE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?")
 
 
 def load_engines(paths: Iterable[str | PathLike[str]]) -> EngineTable:
@@ -129,7 +120,7 @@ def _tables(reader: Reader, name: str) -> Iterable[tuple[str, Reader]]:
 
 def _engine(name: str, reader: Reader, origin: str) -> Engine:
     reader.only(ENGINE_FIELDS)
-    if not _ENGINE_NAME.fullmatch(name):
+    if not ENGINE_NAME.fullmatch(name):
         reader.faults.add(reader.place, f"{quoted(name)} is not the name of an engine: use lower case letters")
     extra = reader.texts("extra_index_urls", check_index_url)
     optional = reader.texts("optional_index_urls", check_index_url)
@@ -191,7 +182,7 @@ def _rule(name: str, reader: Reader, origin: str) -> Rule:
 
 
 def _host_index(name: str, reader: Reader, origin: str) -> HostIndex:
-    reader.only(("packages", "indexes"))
+    reader.only(("packages", "indexes", "without_accelerator"))
     for field in ("packages", "indexes"):
         if not reader.table.get(field):
             reader.faults.add(reader.at(field), "is missing")
@@ -201,11 +192,12 @@ def _host_index(name: str, reader: Reader, origin: str) -> HostIndex:
         url = indexes.text(local, check_index_url) if indexes else None
         if url is not None:
             found.append((local, url))
-    return HostIndex(reader.texts("packages", _check_name), tuple(found), name, origin)
+    plain = reader.text("without_accelerator") or ""
+    return HostIndex(reader.texts("packages", _check_name), tuple(found), name, origin, without_accelerator=plain)
 
 
 def _check_alias(text: str, place: str) -> None:
-    if not _ENGINE_NAME.fullmatch(text.lower()):
+    if not ENGINE_NAME.fullmatch(text.lower()):
         raise SpecError(f"{quoted(text)} is not the name of an engine", where=place, remedy="use letters, digits, `-`")
 
 

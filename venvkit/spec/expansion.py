@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.errors import SpecError
-from venvkit.spec.engine_values import Engine, EngineTable, Rule
+from venvkit.spec.engine_values import BuildLine, Engine, EngineTable, Rule
 from venvkit.spec.language.compare import engine_key, is_version
 from venvkit.spec.language.marker import AcceleratorFacts, MarkerContext, parse_marker
 from venvkit.spec.language.requirement import Line, Requirement, parse_line
@@ -76,6 +76,22 @@ class Expansion:
                 if url is not None:
                     found.setdefault(url, f"{name}=={version}")
         return tuple(found.items())
+
+    def build_lines(self) -> tuple[BuildLine, ...]:
+        """Return the indexes of the builds that fit the host; where it has none of them, those for its accelerator."""
+        found = []
+        for index in self._engines.host_indexes:
+            name = canonicalize_name(index.packages[0])
+            version = self._host_versions.get(name)
+            if version is None and index.without_accelerator:
+                facts = self._accelerator()
+                if facts.has_cuda or facts.has_npu or facts.has_rocm:
+                    continue
+            if version is None and not index.without_accelerator:
+                continue
+            if (line := index.line(version)) is not None:
+                found.append(line)
+        return tuple(found)
 
     def relied(self) -> tuple[str, ...]:
         """Return what of the machine was looked at so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from venvkit.errors import SpecError
-from venvkit.spec.levers import LIST_FIELDS, SCALAR_FIELDS, Levers, check_source, lever_fault, parse_lever
+from venvkit.spec.levers import LIST_FIELDS, SCALAR_FIELDS, Levers, check_scalar, check_source, parse_lever
 from venvkit.spec.options import BY_NAME
 
 Table = Mapping[str, object]
@@ -159,8 +160,12 @@ class Reader(Struct, frozen=True):
         values: dict[str, Any] = {}
         for name in LIST_FIELDS:
             entry = located if BY_NAME[name].form == "lines" else str
-            values[name] = tuple(map(entry, self.texts(name, _entry_check(name, entry))))
-        values |= {name: self.text(name, _scalar_check(name)) for name in SCALAR_FIELDS}
+
+            def check(text: str, place: str, name: str = name, entry: Callable[[str], str] = entry) -> None:
+                parse_lever(name, entry(text), place=place)
+
+            values[name] = tuple(map(entry, self.texts(name, check)))
+        values |= {name: self.text(name, functools.partial(check_scalar, name)) for name in SCALAR_FIELDS}
         return Levers(**values, sources=self._sources())
 
     def _sources(self) -> tuple[tuple[str, str], ...]:
@@ -187,16 +192,3 @@ def kind_of(value: object) -> str:
     if value == "":
         return "an empty string"
     return _KINDS.get(type(value), "a number" if isinstance(value, (int, float)) else "a date")
-
-
-def _entry_check(name: str, located: Callable[[str], str]) -> Callable[[str, str], object]:
-    return lambda entry, place: parse_lever(name, located(entry), place=place)
-
-
-def _scalar_check(name: str) -> Callable[[str, str], None]:
-    def check(text: str, place: str) -> None:
-        fault = lever_fault(name, text, place)
-        if fault is not None:
-            raise fault
-
-    return check

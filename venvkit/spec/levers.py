@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from venvkit.errors import SpecError
@@ -48,8 +49,14 @@ class Levers(Struct, frozen=True):
     torch_backend: str | None = None
 
     def __post_init__(self) -> None:
-        for fault in _faults(self):
-            raise fault
+        for field in LIST_FIELDS:
+            for index, entry in enumerate(getattr(self, field)):
+                parse_lever(field, entry, place=f"{field}[{index}]")
+        for name, url in self.sources:
+            check_source(name, url, f"sources.{name}")
+        for scalar in SCALAR_FIELDS:
+            if (text := getattr(self, scalar)) is not None:
+                check_scalar(scalar, text, scalar)
 
     def merged(self, other: Levers) -> Levers:
         """Return these levers with those of `other` added; its scalars and its sources by name win."""
@@ -60,6 +67,10 @@ class Levers(Struct, frozen=True):
         values["overrides"] = _joined(earlier, other.overrides)
         values |= {name: getattr(other, name) or getattr(self, name) for name in SCALAR_FIELDS}
         return Levers(**values, sources=_by_name(self.sources, other.sources))
+
+    def tying(self, sources: Iterable[tuple[str, str]]) -> Levers:
+        """Return these levers with weaker entries for `sources`: names and the one index of each."""
+        return replace(self, sources=_by_name(tuple(sources), self.sources))
 
     def applied(self, context: MarkerContext) -> Levers:
         """Return the levers that hold in `context`: no markers left, names normalized.
@@ -112,16 +123,19 @@ def parse_lever(
     return line.name, marker
 
 
-def lever_fault(field: str, text: str, place: str) -> SpecError | None:
-    """Return the fault of a scalar lever, or None."""
+def check_scalar(field: str, text: str, place: str) -> None:
+    """Refuse a scalar lever that is malformed.
+
+    Raises:
+        SpecError: `lever-invalid`.
+    """
     if field == "torch_backend" and not _BACKEND.fullmatch(text):
-        return _malformed(text, place, "is not an accelerator line", "write auto, cpu, or the like of cu130")
+        raise _malformed(text, place, "is not an accelerator line", "write auto, cpu, or the like of cu130")
     if field == "exclude_newer":
         try:
             MOMENT.parse(text.strip())
         except ValueError:
-            return _malformed(text, place, "is not a moment or duration", f"write {MOMENT.accepts}")
-    return None
+            raise _malformed(text, place, "is not a moment or duration", f"write {MOMENT.accepts}") from None
 
 
 def check_source(name: str, url: str, place: str) -> tuple[str, str]:
@@ -132,24 +146,6 @@ def check_source(name: str, url: str, place: str) -> tuple[str, str]:
     """
     value, _ = parse_lever("excludes", name, place=place)
     return value, check_index_url(url, place)
-
-
-def _faults(levers: Levers) -> Iterator[SpecError]:
-    for field in LIST_FIELDS:
-        for index, entry in enumerate(getattr(levers, field)):
-            try:
-                parse_lever(field, entry, place=f"{field}[{index}]")
-            except SpecError as error:
-                yield error
-    for name, url in levers.sources:
-        try:
-            check_source(name, url, f"sources.{name}")
-        except SpecError as error:
-            yield error
-    for scalar in SCALAR_FIELDS:
-        text = getattr(levers, scalar)
-        if text is not None and (fault := lever_fault(scalar, text, scalar)) is not None:
-            yield fault
 
 
 def _joined(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -60,16 +61,11 @@ class ModelSpec(Struct, frozen=True):
     def __post_init__(self) -> None:
         check_model_name(self.name)
         self.lines()
-        if self.index_url is not None:
-            check_index_url(self.index_url, "virtualenv.index_url")
-        for index, url in enumerate(self.extra_index_urls):
-            check_index_url(url, f"virtualenv.extra_index_url[{index}]")
-        for index, link in enumerate(self.find_links):
-            check_find_links(link, f"virtualenv.find_links[{index}]")
-        for index, host in enumerate(self.trusted_hosts):
-            check_host(host, f"virtualenv.trusted_host[{index}]")
-        if self.index_strategy is not None:
-            check_index_strategy(self.index_strategy, "virtualenv.index_strategy")
+        for attribute, (field, check) in _CHECKS.items():
+            value = getattr(self, attribute)
+            for index, text in enumerate((value,) if attribute in _SINGLE else value):
+                if text is not None:
+                    check(text, f"virtualenv.{field}" if attribute in _SINGLE else f"virtualenv.{field}[{index}]")
 
     def lines(self) -> tuple[Line, ...]:
         """Return the packages, parsed."""
@@ -78,7 +74,7 @@ class ModelSpec(Struct, frozen=True):
         )
 
 
-def check_model_name(name: str) -> None:
+def check_model_name(name: str, place: str = "model_name") -> None:
     """Refuse a name that is not one safe path component on every system.
 
     Raises:
@@ -101,7 +97,7 @@ def check_model_name(name: str) -> None:
         raise SpecError(
             f"the model name {quoted(name)} {reason}",
             code="model-name",
-            where="model_name",
+            where=place,
             remedy="name the model with letters, digits, `.`, `_`, `-`",
         )
 
@@ -118,6 +114,18 @@ def check_index_strategy(text: str, place: str) -> None:
             where=place,
             remedy=f"use one of {', '.join(INDEX_STRATEGIES)}",
         )
+
+
+# Attributes of a spec, each with its field in the block and the check of each text in it.
+_CHECKS: dict[str, tuple[str, Callable[[str, str], object]]] = {
+    "index_url": ("index_url", check_index_url),
+    "extra_index_urls": ("extra_index_url", check_index_url),
+    "find_links": ("find_links", check_find_links),
+    "trusted_hosts": ("trusted_host", check_host),
+    "index_strategy": ("index_strategy", check_index_strategy),
+}
+_SINGLE = ("index_url", "index_strategy")
+_FLAGS = {"inherit_pip_config": True, "no_build_isolation": False}
 
 
 def load_specs(path: str | PathLike[str]) -> tuple[ModelSpec, ...]:
@@ -212,33 +220,26 @@ def _spec(reader: Reader, faults: Faults, *, origin: str, type: str | None, fold
     def check_line(text: str, place: str) -> None:
         parse_line(located(text), place=place)
 
-    kind = reader.table.get("model_type") if type is None else type
-    read = {
-        "packages": tuple(map(located, block.texts("packages", check_line, single=False))),
-        "extra_index_urls": block.texts("extra_index_url", check_index_url),
-        "find_links": tuple(absolute_path(one, folder) for one in block.texts("find_links", check_find_links)),
-        "trusted_hosts": block.texts("trusted_host", check_host),
-        "formats": _formats(reader.table.get("model_specs")),
+    read: dict[str, Any] = {
+        attribute: (block.text if attribute in _SINGLE else block.texts)(field, check)
+        for attribute, (field, check) in _CHECKS.items()
     }
-    values = (
-        block.text("index_url", check_index_url),
-        block.text("index_strategy", check_index_strategy),
-        block.flag("inherit_pip_config", True),
-        block.flag("no_build_isolation", False),
-        block.levers(located),
-    )
+    packages = block.texts("packages", check_line, single=False)
+    levers = block.levers(located)
+    flags: dict[str, Any] = {name: block.flag(name, default) for name, default in _FLAGS.items()}
     if name is None or len(faults.found) > before:
         return None
+    read["find_links"] = tuple(absolute_path(one, folder) for one in read["find_links"])
+    kind = reader.table.get("model_type") if type is None else type
     return ModelSpec(
         name,
-        **read,
-        type=kind if isinstance(kind, str) else "",
-        index_url=values[0],
-        index_strategy=values[1],
-        inherit_pip_config=values[2],
-        no_build_isolation=values[3],
-        levers=values[4],
+        tuple(map(located, packages)),
+        kind if isinstance(kind, str) else "",
+        _formats(reader.table.get("model_specs")),
+        levers=levers,
         origin=origin,
+        **read,
+        **flags,
     )
 
 
@@ -252,16 +253,9 @@ def _name(reader: Reader, faults: Faults) -> str | None:
         faults.add(reader.at(field), f"wants a string, not {kind_of(value)}")
     else:
         with faults.noting():
-            _check_name_at(value, reader.at(field))
+            check_model_name(value, reader.at(field))
         return value
     return None
-
-
-def _check_name_at(name: str, place: str) -> None:
-    try:
-        check_model_name(name)
-    except SpecError as error:
-        raise SpecError(error.message, code=error.code, where=place, remedy=error.remedy) from error
 
 
 def _formats(value: object) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -11,7 +10,8 @@ from msgspec.structs import replace
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.sources import Sources, stated_sources, with_engine, with_pins, with_public
 from venvkit.spec.configuration.statements import By, Statement
-from venvkit.spec.engines import Engine, EngineTable
+from venvkit.spec.engine_values import BuildLine
+from venvkit.spec.engines import ENGINE_NAME, Engine, EngineTable
 from venvkit.spec.expansion import Expansion, merged
 from venvkit.spec.language.compare import engine_key
 from venvkit.spec.language.marker import MarkerContext
@@ -23,8 +23,6 @@ from venvkit.spec.options import NO_ENGINE
 
 __all__ = ["Choice", "Request", "Sources", "build_request", "spec_engines"]
 
-# It becomes a component of a path.
-_ENGINE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?")
 _RESERVED = frozenset({"engine", "model_engine"})
 
 
@@ -38,6 +36,7 @@ class Request(Struct, frozen=True):
         sources: Where distributions may come from.
         levers: How to solve it; no markers are left in it.
         relied: What of the machine the request depends on: `accelerator`, `host:torch`.
+        lines: Indexes of the builds that fit the host; none where somebody says where such builds come from.
     """
 
     model: str
@@ -46,6 +45,7 @@ class Request(Struct, frozen=True):
     sources: Sources
     levers: Levers
     relied: tuple[str, ...]
+    lines: tuple[BuildLine, ...] = ()
 
 
 class Choice(Struct, frozen=True):
@@ -127,7 +127,11 @@ def build_request(
     pins: tuple[tuple[By, Levers], ...]
     pins = (("caller", choice.levers), ("spec", spec.levers), ("rule", levers), ("engine", base_levers))
     sources = with_pins(with_public(sources, engines.public_indexes), tuple((by, said.sources) for by, said in pins))
-    return Request(spec.name, name, requirements, sources, Levers(sources=tied).merged(own), expansion.relied())
+    levers = Levers(sources=tied).merged(own)
+    # Whoever names further indexes, or none at all, has said where builds come from.
+    settled = bool(sources.no_index or stated.extra_index_urls or levers.torch_backend)
+    lines = () if settled else expansion.build_lines()
+    return Request(spec.name, name, requirements, sources, levers, expansion.relied(), lines)
 
 
 def spec_engines(spec: ModelSpec, engines: EngineTable) -> tuple[str, ...]:
@@ -166,7 +170,7 @@ def _known_engine(spec: ModelSpec, chosen: str, engines: EngineTable) -> tuple[s
         return engine.name, engine
     named = spec_engines(spec, engines)
     found = next((name for name in named if engine_key(name) == engine_key(chosen)), None)
-    if found is not None and _ENGINE_NAME.fullmatch(found):
+    if found is not None and ENGINE_NAME.fullmatch(found):
         return found, None
     near = engines.nearest(chosen, named)
     known = ", ".join(sorted({*named, *(engine.name for engine in engines.engines)}))
@@ -217,7 +221,8 @@ def _bounds(sources: Sources) -> Levers:
 def _chosen_sources(choice: Choice) -> Sources:
     for url in (*filter(None, (choice.index_url,)), *choice.extra_index_urls):
         check_index_url(url, "index_url" if url == choice.index_url else "extra_index_url")
-    _check_each(choice.find_links)
+    for link in choice.find_links:
+        check_find_links(link, "find_links")
     if choice.index_strategy is not None:
         check_index_strategy(choice.index_strategy, "index_strategy")
     return Sources.said(
@@ -227,11 +232,6 @@ def _chosen_sources(choice: Choice) -> Sources:
         find_links=choice.find_links,
         index_strategy=choice.index_strategy,
     )
-
-
-def _check_each(links: Iterable[str]) -> None:
-    for link in links:
-        check_find_links(link, "find_links")
 
 
 def _spec_sources(spec: ModelSpec) -> Sources:

@@ -13,9 +13,11 @@ import signal
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.base.mask import mask
@@ -33,6 +35,11 @@ _NO_OUTPUT = "╰─> No available output."
 _ENDED = re.compile(r"  ERROR: .* exited with -?\d+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:,]+ ")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# `numpy{python_full_version < '3.13'}>=1.25,<2.4`, `foo[bar]==1.0`: a specifier follows its name without a blank.
+_CLAUSE = r"(?:===?|[<>!~]=|[<>])[0-9](?:[0-9A-Za-z.+!*_-]*[0-9A-Za-z*])?"
+_ASK = re.compile(
+    rf"(?P<name>\b[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?(?:{{[^}}]*}})?(?P<specifier>{_CLAUSE}(?:,{_CLAUSE})*)"
+)
 
 
 class _Kind(Struct, frozen=True):
@@ -180,7 +187,12 @@ def failure(
     kind, told = _kind(tool, output)
     details = _shown(output, _keep(tool, done, logs) if logs and output.log else "")
     if kind == "unsolvable":
-        return Unsolvable("no set of distributions satisfies the request", mentions=_mentions(output), details=details)
+        return Unsolvable(
+            "no set of distributions satisfies the request",
+            mentions=_mentions(output),
+            asks=_asks(output),
+            details=details,
+        )
     if kind not in _KINDS:
         return VenvkitError(f"{tool} failed", code=f"{tool}-failed", details=details)
     found = _KINDS[kind]
@@ -189,22 +201,10 @@ def failure(
     return found.error(message, code=found.code, details=details, remedy=way_out or found.remedy)
 
 
-def refusal(reason: str, details: tuple[str, ...] = ()) -> SourceError:
-    """Return the error for a source that refuses a request."""
-    return _source_error("refused", reason, details)
-
-
-def unreachable(details: tuple[str, ...]) -> SourceError:
-    """Return the error for a source that cannot be reached."""
-    return _source_error("unreachable", "", details)
-
-
-def no_index(details: tuple[str, ...]) -> SourceError:
-    """Return the error for a source that answers with something that is no package index."""
-    return _source_error("page", "", details)
-
-
-def _source_error(kind: str, reason: str, details: tuple[str, ...]) -> SourceError:
+def source_error(
+    kind: Literal["refused", "unreachable", "page"], details: tuple[str, ...], reason: str = ""
+) -> SourceError:
+    """Return the error for a source that refuses, cannot be reached, or answers with something that is no index."""
     found = _KINDS[kind]
     message = f"{found.message}: {reason}" if reason else found.message
     return SourceError(message, code=found.code, details=details, remedy=found.remedy)
@@ -213,6 +213,9 @@ def _source_error(kind: str, reason: str, details: tuple[str, ...]) -> SourceErr
 def warnings(tool: str, stderr: str) -> Iterator[tuple[str, Warned]]:
     """Yield the warnings in a tool's output, each with the pin (`name==version`) it is about; empty is all of them."""
     for line in stderr.split("\n"):
+        # Of our own file: every requirement may be tied to an index of its own, in another one.
+        if line.endswith("does not contain any dependencies"):
+            continue
         for code, pattern in _WARNINGS[tool]:
             if match := re.fullmatch(pattern, line.rstrip()):
                 yield _pin_text(match["pin"]), Warned(code, mask(match[1]))
@@ -347,6 +350,23 @@ def _killed(tool: str, number: int, details: Sequence[str]) -> MachineError:
     return MachineError(
         f"{tool} was ended by signal {number}", code=f"{tool}-killed", details=tuple(details), remedy=remedy
     )
+
+
+def _asks(output: _Output) -> tuple[tuple[NormalizedName, str], ...]:
+    """Return the requirements that a resolver's reasoning speaks of, without extras and markers."""
+    told = (
+        (one["name"], _specifier(one["specifier"])) for one in _ASK.finditer(" ".join((*output.own, *output.hints)))
+    )
+    return tuple(dict.fromkeys((canonicalize_name(name), specifier) for name, specifier in told if specifier))
+
+
+def _specifier(text: str) -> str:
+    """Return a range of uv's as a specifier, empty where it is none: in an order, uv also names local versions."""
+    text = re.sub(r"([<>]=?[^,+]*)\+[^,]*", r"\1", text)
+    try:
+        return text if SpecifierSet(text) else ""
+    except InvalidSpecifier:
+        return ""
 
 
 def _mentions(output: _Output) -> frozenset[NormalizedName]:

@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
-from venvkit.base.mask import mask
+from venvkit.base.mask import mask, without_users
 from venvkit.base.process import Completed
 from venvkit.errors import SourceError
 from venvkit.spec.configuration.sources import Sources, is_public
-from venvkit.tools.failure import no_index, refusal, unreachable
+from venvkit.tools.failure import source_error
 
 _LOG = "uv_client::cached_client=trace"
 _LOGGED = re.compile(r"\s{0,8}(?:TRACE|DEBUG|INFO) ")  # the output of a build is indented further
@@ -29,7 +29,6 @@ _IGNORED = re.compile(r"Location '(?P<url>[^']*)' is ignored: (?P<why>.*)")
 _NO_PAGE = re.compile(r"Skipping page (?P<url>\S+) because the (?P<why>.*?)\. ")
 _FETCHED = re.compile(r"Fetched page (?P<url>\S+) as text/html")
 _REFUSED = re.compile(r"\b40[13] Client Error", re.IGNORECASE)
-_USER = re.compile(r"(?<=://)[^/@\s]*@")
 
 # What no page of an index has (https://packaging.python.org/en/latest/specifications/simple-repository-api/).
 _WEB_PAGE = re.compile(r"<(?:form|input|script|iframe|button|img|style)\b|http-equiv=.?refresh", re.IGNORECASE)
@@ -58,7 +57,7 @@ def heard(done: Completed, sources: Sources, environ: Mapping[str, str]) -> tupl
             continue
         if answer[1] == "403" and is_public(answer["url"], sources.public_indexes):
             continue
-        return quiet, refusal(mask(f"{answer[1]} for {answer['url']}"))
+        return quiet, source_error("refused", (), mask(f"{answer[1]} for {answer['url']}"))
     without = set(_WITHOUT_FILES.findall(quiet.stderr)) if done.status else set()
     asked = [match["url"] for line in lines if without and (match := _ASKED.match(line.rstrip()))]
     return quiet, web_page((url for url in asked if url.split("/")[-2] in without), sources, environ)
@@ -84,9 +83,11 @@ def lost_sources(done: Completed, log: str, sources: Sources, environ: Mapping[s
             continue
         details = (mask(f"{url}: {why}"),)
         if _REFUSED.search(why):
-            raise refusal(details[0])
-        error = no_index(details) if match.re is _NO_PAGE else unreachable(details)
-        optional = (one for one in sources.optional_index_urls if _bare(url).startswith(_bare(one).rstrip("/")))
+            raise source_error("refused", (), details[0])
+        error = source_error("page" if match.re is _NO_PAGE else "unreachable", details)
+        optional = (
+            one for one in sources.optional_index_urls if without_users(url).startswith(without_users(one).rstrip("/"))
+        )
         known = next(optional, None)
         if known is None:
             raise error
@@ -112,15 +113,10 @@ def web_page(urls: Iterable[str], sources: Sources, environ: Mapping[str, str]) 
             except HttpError:
                 continue
             if _WEB_PAGE.search(text) and not _FILE_LINK.search(text):
-                return no_index((mask(f"{url} answers with a web page, perhaps a login"),))
+                return source_error("page", (mask(f"{url} answers with a web page, perhaps a login"),))
     return None
 
 
 def _listed(url: str, folders: Collection[str]) -> bool:
     path = unquote(urlsplit(url).path)
     return not {url.rstrip("/"), path.rstrip("/")}.isdisjoint(folders)
-
-
-def _bare(url: str) -> str:
-    """Return an address without its credentials, which pip masks in its log."""
-    return _USER.sub("", url)

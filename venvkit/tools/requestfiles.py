@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.base.reading import parse_toml
@@ -31,13 +32,18 @@ class RequestFiles(Struct, frozen=True):
 
     def question(self, question: Question) -> list[str]:
         """Write a planner's question; return uv's arguments for it."""
-        arguments = self._flags("--requirements", self.requirements(question.requirements))
+        files = self.tying(question.tied)
+        arguments = files._flags("--requirements", files.requirements(question.requirements))
         arguments += self._list("--constraints", question.constraints)
         arguments += self._list("--overrides", question.overrides)
         arguments += self._list("--excludes", question.excludes)
         arguments += ["--upgrade"] if question.upgrade else []
         arguments += [part for name in question.wheels for part in ("--only-binary", name)]
         return arguments + self.choices() + _refreshed(question.requirements)
+
+    def tying(self, tied: Iterable[tuple[NormalizedName, str]]) -> RequestFiles:
+        """Return these files with further names tied to one index each; a lever on the same name wins."""
+        return replace(self, levers=self.levers.tying(tied))
 
     def pins(self, lines: Iterable[str]) -> list[str]:
         """Write exact pins to install; return uv's arguments for them."""

@@ -80,7 +80,6 @@ def place(real_pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
         "HOME": str(root / "home"),
         "XDG_CONFIG_DIRS": f"{root}/xdg1{os.pathsep}{root}/xdg2",
         "PYTHONPATH": str(real_pip),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     return Place(root, environ)
 

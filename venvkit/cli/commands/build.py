@@ -50,4 +50,5 @@ def command(
         ctx.fail("--jobs is for several models, or --all")
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         env = ensure_env(models[0], enable=enable, observer=observer, cancel=cancel, **choices)
+        env.release()  # what is shown as in use is used by others
     return Outcome(Built(env))

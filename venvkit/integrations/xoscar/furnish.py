@@ -47,11 +47,18 @@ def furnish(site: Path, environment_site: Path, edited: Iterable[str]) -> None:
 
 
 def announce(site: Path, name: str, version: str) -> None:
-    """Show that a distribution of an installation in progress has arrived; `furnish` replaces or removes this."""
+    """Show that a distribution of an installation in progress has arrived; `furnish` and `withdraw` remove this."""
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
     folder = site / f"{name.replace('-', '_')}-{version}{_SUFFIX}"
     if not folder.exists():
         _make_mirror(folder, {}, metadata)
+
+
+def withdraw(site: Path) -> None:
+    """Remove what was announced for an installation that did not come to its end."""
+    for folder in _dist_infos(site):
+        if _installer(folder) == _MIRROR and not (folder / "METADATA").is_symlink():
+            delete(folder)
 
 
 def _mirror_all(site: Path, environment_site: Path) -> None:

@@ -17,7 +17,7 @@ from venvkit.errors import BusyError, UsageError, VenvkitError
 from venvkit.events import Observer
 from venvkit.formats.entry import read_entry
 from venvkit.integrations.xoscar.errors import InstallError
-from venvkit.integrations.xoscar.furnish import furnish
+from venvkit.integrations.xoscar.furnish import furnish, withdraw
 from venvkit.integrations.xoscar.progress import Reporter
 from venvkit.integrations.xoscar.request import Place, Wish, call_of, own_environ, place_of, requirements_of
 from venvkit.integrations.xoscar.state import is_current, read_state, state_of, write_state
@@ -104,6 +104,7 @@ class VenvkitManager(VirtualEnvManager):
             if (state is not None and state.bare) or not self._stands():
                 self._ensure(place, Wish(), Reporter())
             (self.env_path / SETUP_DONE).unlink(missing_ok=True)
+            withdraw(Path(self.get_lib_path()))
 
     def install_packages(self, packages: list[str], **kwargs: Any) -> None:
         """Install packages, beside those of a former call, and point the place to the result.
@@ -130,6 +131,9 @@ class VenvkitManager(VirtualEnvManager):
                 self._wish = wish
                 if former is not None and former != environment.path:
                     self._refuse_early_processes()
+        except BaseException:
+            withdraw(Path(self.get_lib_path()))
+            raise
         finally:
             self._idle.set()
 

@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from venvkit.base.mask import mask
+from venvkit.base.reading import read_regular
 from venvkit.errors import UsageError
 from venvkit.spec.configuration.paths import absolute_path
 from venvkit.spec.configuration.statements import By, Kind, Statement
@@ -25,7 +26,6 @@ _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _CONTINUED = re.compile(r"\\\r?\n")
 _HASH = re.compile(r"\s--hash[= ]\S+")
 _NESTED = re.compile(r"(?:-c|-r|--constraint|--requirement)[= ]\s*(.+)")
-_MOST_BYTES = 10_000_000
 
 
 class Bounds(Struct, frozen=True):
@@ -99,16 +99,10 @@ def _lines(path: str, where: str, environ: Mapping[str, str], seen: dict[str, No
 
 def _read(file: str, where: str) -> str:
     try:
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"there is no file {file}")
-        with open(file, "rb") as opened:  # noqa: PTH123
-            content = opened.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ValueError("it is larger than 10 MB")
-        return content.decode("utf-8-sig")
+        return read_regular(file).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{where} names a file that cannot be read: {error}",
+            f"{where} names a file that cannot be read: {getattr(error, 'strerror', None) or error}",
             code="bounds-missing",
             where=f"{file} ({where})",
             remedy=f"correct the path, or take it out of {where}",

@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from venvkit.base.mask import mask
+from venvkit.base.mask import mask, without_users
 from venvkit.spec.configuration.statements import SPEAKERS, YES, By, Kind, Statement, settled, without
 from venvkit.spec.engine_values import Engine
 from venvkit.spec.language.marker import MarkerContext
 
-_USER = re.compile(r"(?<=://)[^/?#]*@")
 _CUDA_LINE = re.compile(r"/(cu\d{2,3})(?:/|$)")
 # What decides how a source is reached; the packages that are tied to an index are levers.
 _NOT_DECISIVE = ("cert", "package-index")
@@ -192,7 +191,7 @@ def with_public(sources: Sources, public: tuple[str, ...]) -> Sources:
 
 def is_public(url: str, public: tuple[str, ...]) -> bool:
     """Tell whether an address, with or without a user, lies below one of those of public indexes."""
-    return f"{_USER.sub('', url).rstrip('/')}/".startswith(public)
+    return f"{without_users(url).rstrip('/')}/".startswith(public)
 
 
 def with_pins(sources: Sources, pins: Iterable[tuple[By, tuple[tuple[str, str], ...]]]) -> Sources:

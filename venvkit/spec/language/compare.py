@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Collection
 
@@ -9,6 +10,9 @@ from packaging.specifiers import InvalidSpecifier, Specifier
 from packaging.version import InvalidVersion, Version
 
 _ARCH = re.compile(r"(?:sm_|compute_)?(\d+)[a-z]?")
+OPERATORS = {
+    "<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">=": operator.ge, ">": operator.gt,
+}  # fmt: skip
 _TOKENS = re.compile(r"[\s,]+")
 # Python refuses to read a number of some thousand digits, with another error than that of a faulty version.
 LONGEST_VERSION = 200
@@ -96,19 +100,7 @@ def compare_cuda_arch(actual: str, op: str, literal: str, *, flipped: bool) -> b
         return (mine in {arch_number(token) for token in tokens(literal)}) is (op == "in")
     other = arch_number(literal) or 0
     left, right = (other, mine) if flipped else (mine, other)
-    return compare_numbers(left, op, right)
-
-
-def compare_numbers(left: int, op: str, right: int) -> bool:
-    """Compare two numbers by a marker's operator."""
-    return {
-        "<": left < right,
-        "<=": left <= right,
-        "==": left == right,
-        "!=": left != right,
-        ">=": left >= right,
-        ">": left > right,
-    }[op]
+    return bool(OPERATORS[op](left, right))
 
 
 def compare_engine(names: Collection[str], op: str, literal: str) -> bool:

@@ -7,7 +7,6 @@ https://github.com/astral-sh/uv/blob/main/crates/uv-pep508/src/marker/parse.rs (
 
 from __future__ import annotations
 
-import operator
 import re
 from functools import lru_cache
 
@@ -15,7 +14,7 @@ from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from venvkit.spec.language.compare import compare_text, is_specifier, is_version
+from venvkit.spec.language.compare import OPERATORS, compare_text, is_specifier, is_version
 from venvkit.spec.language.marker import Marker, MarkerContext, Parser, Token, tokenize
 from venvkit.spec.language.nodes import IGNORED, TEXT_NAMES, Comparison, Node
 from venvkit.spec.language.pep508 import NAME
@@ -34,7 +33,6 @@ _OLD_NAMES = {
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 # Texts that are ordered by their letters; others have no order.
 _ORDERED_NAMES = frozenset({"platform_release", "platform_version"})
-_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 class MetadataComparison(Comparison, frozen=True):
@@ -45,8 +43,8 @@ class MetadataComparison(Comparison, frozen=True):
         if self.name == "extra":
             valid = re.fullmatch(NAME, self.literal) is not None
             return valid and (canonicalize_name(self.literal) == actual) is (self.op == "==")
-        if self.name in _ORDERED_NAMES and self.op in _ORDER:
-            return bool(_ORDER[self.op](actual, self.literal))
+        if self.name in _ORDERED_NAMES and self.op in _TURNED:
+            return bool(OPERATORS[self.op](actual, self.literal))
         if self.name not in _VERSION_NAMES:
             return compare_text(*self._sides(actual))
         version = _version(actual)

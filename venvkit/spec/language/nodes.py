@@ -24,18 +24,10 @@ ENGINE_NAMES = frozenset({"#engine#", "#model_engine#"})
 FLAG_NAMES = frozenset({"has_cuda", "has_npu"})
 DEVICE_NAMES = frozenset({"cuda_version", "cuda_arch"})
 VERSION_NAMES = frozenset({"python_version", "python_full_version", "implementation_version", "platform_release"})
-TEXT_NAMES = frozenset(
-    {
-        "os_name",
-        "sys_platform",
-        "platform_machine",
-        "platform_python_implementation",
-        "platform_system",
-        "platform_version",
-        "implementation_name",
-        "extra",
-    }
-)
+TEXT_NAMES = frozenset({
+    "os_name", "sys_platform", "platform_machine", "platform_python_implementation", "platform_system",
+    "platform_version", "implementation_name", "extra",
+})  # fmt: skip
 
 
 class AcceleratorFacts(Protocol):
@@ -45,6 +37,8 @@ class AcceleratorFacts(Protocol):
     def has_cuda(self) -> bool: ...
     @property
     def has_npu(self) -> bool: ...
+    @property
+    def has_rocm(self) -> bool: ...
     @property
     def cuda_version(self) -> str | None: ...
     @property
@@ -161,33 +155,29 @@ class Not(Struct, frozen=True):
         return f"not ({self.part})" if isinstance(self.part, (All, AnyOf)) else f"not {self.part}"
 
 
-class All(Struct, frozen=True):
-    """Every part holds; the later ones are not looked at once one does not."""
-
+class _Several(Struct, frozen=True):
     parts: tuple[Node, ...]
-
-    def evaluate(self, context: MarkerContext) -> bool:
-        return all(part.evaluate(context) for part in self.parts)
 
     def walk(self) -> Iterator[Flag | Comparison]:
         for part in self.parts:
             yield from part.walk()
+
+
+class All(_Several, frozen=True):
+    """Every part holds; the later ones are not looked at once one does not."""
+
+    def evaluate(self, context: MarkerContext) -> bool:
+        return all(part.evaluate(context) for part in self.parts)
 
     def __str__(self) -> str:
         return " and ".join(f"({part})" if isinstance(part, AnyOf) else str(part) for part in self.parts)
 
 
-class AnyOf(Struct, frozen=True):
+class AnyOf(_Several, frozen=True):
     """At least one part holds; the later ones are not looked at once one does."""
-
-    parts: tuple[Node, ...]
 
     def evaluate(self, context: MarkerContext) -> bool:
         return any(part.evaluate(context) for part in self.parts)
-
-    def walk(self) -> Iterator[Flag | Comparison]:
-        for part in self.parts:
-            yield from part.walk()
 
     def __str__(self) -> str:
         return " or ".join(str(part) for part in self.parts)

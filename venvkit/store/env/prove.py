@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from venvkit.base.process import Runner
@@ -10,9 +10,11 @@ from venvkit.errors import ProofError
 from venvkit.formats.pointer import HOOK, POINTER
 from venvkit.host.contents import import_names
 from venvkit.host.distribution import Distribution
+from venvkit.plan.problem import Misfit
 from venvkit.plan.values import Hidden
 from venvkit.proof.fit import Unfit, unfit_distributions
 from venvkit.proof.imports import failed_imports
+from venvkit.proof.learned import learn
 from venvkit.store.env.hiding import hiding_source
 from venvkit.store.env.libraries import library_environ, library_folders
 from venvkit.store.env.recipe import Recipe
@@ -82,14 +84,25 @@ def prove_fit(
     reached = {item.name for item in recipe.plan.install} | {item.name for item in recipe.plan.inherit}
     needed = [item for item in unfit if item.name in reached]
     if needed:
-        raise ProofError(
+        if cache is not None:
+            learn(cache, _misfits(needed, recipe), recipe.host.distributions if recipe.host is not None else ())
+        error = ProofError(
             f"{needed[0].distribution} does not import in the environment: {needed[0].reason}",
             code="proof-failed",
             where=str(place),
             details=tuple(map(str, needed)),
             remedy=_remedy(needed[0]),
         )
+        error.names = tuple(item.name for item in needed)
+        raise error
     return unfit
+
+
+def _misfits(unfit: Sequence[Unfit], recipe: Recipe) -> Iterator[Misfit]:
+    installed = {str(item.name): item for item in recipe.plan.install}
+    for item in unfit:
+        if (own := installed.get(item.name)) is not None:
+            yield Misfit(own.name, item.version, own.description.sha256, item.providers, item.reason)
 
 
 def prove_imports(place: Path, recipe: Recipe, runner: Runner) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from packaging.utils import NormalizedName, canonicalize_name
 
-from venvkit.base.mask import mask
+from venvkit.base.mask import mask, without_users
 from venvkit.base.process import Completed
 from venvkit.errors import SourceError, VenvkitError
 from venvkit.events import Observer, Warned, ignore
@@ -29,8 +29,7 @@ from venvkit.tools.uv.client import Uv
 from venvkit.tools.uv.mirror import Mirrors
 
 if TYPE_CHECKING:
-    from venvkit.tools.metadata import MetadataReader, Requires
-    from venvkit.tools.pylock import LockedFile
+    from venvkit.tools.metadata import MetadataReader
 
 _DIRECT = re.compile(r" \+ (?P<name>\S+) @ (?P<url>\S+)")
 
@@ -63,6 +62,7 @@ class UvResolver(Struct):
     lost: SourceError | None = None
     notices: list[tuple[str, Warned]] = field(default_factory=list)
     _mirror: str = ""
+    _tied: tuple[tuple[NormalizedName, str], ...] = ()
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
 
@@ -75,6 +75,7 @@ class UvResolver(Struct):
         command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
         meanwhile, self.meanwhile = self.meanwhile, None
         done = self._run(lambda files: [*command, *files.question(question)], meanwhile)
+        self._tied = question.tied
         # Direct references are missing from the JSON; the text on standard error has them, also those that only a
         # requirement of a requirement names.
         urls = {**self._urls, **_direct_references(done.stderr)}
@@ -98,27 +99,22 @@ class UvResolver(Struct):
     def _describe(self, pins: Sequence[Pin]) -> None:
         # For one pin each it makes no difference what else is there.
         python = self._mirror or self.mirrors.python(self.snapshot)
-        command = [
-            "pip",
-            "compile",
-            "--quiet",
-            "--no-deps",
-            "--no-header",
-            "--format",
-            "pylock.toml",
-            "--python",
-            python,
-        ]
+        command = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--format", "pylock.toml"]
+        command += ["--python", python]
+        lines = tuple(map(str, pins))
         done = self._run(
-            lambda files: [*command, *map(str, files.requirements(tuple(map(str, pins)))), *files.choices()]
+            lambda files: [*command, *map(str, files.tying(self._tied).requirements(lines)), *files.choices()]
         )
         from venvkit.tools.pylock import read_pylock
 
         files = {file.name: file for file in read_pylock(done.stdout)}
         contents = self.reader().read(files.values())
-        self._tell_unread(
-            sorted(str(pin) for pin in pins if pin.name in files and _is_blank(files[pin.name], contents))
-        )
+        # A wheel always says what it requires.
+        blank = {name for name, file in files.items() if file.kind == "wheel" and contents[file] is None}
+        if unread := ", ".join(sorted(str(pin) for pin in pins if pin.name in blank)):
+            what = f"the metadata of {unread} cannot be read from its source"
+            more = "what it requires of the host is proved only after the install"
+            self.observer(Warned("metadata-unread", f"{what}: {more}"))
         missing = [str(pin) for pin in pins if pin.name not in files]
         if missing:
             raise VenvkitError("uv's lock lacks what it was asked for", code="uv-answer", details=tuple(missing))
@@ -134,16 +130,6 @@ class UvResolver(Struct):
                 builds=file.kind != "wheel",
             )
             self.descriptions.put(pin, self.sources, self._known[pin])
-
-    def _tell_unread(self, pins: Sequence[str]) -> None:
-        if pins:
-            self.observer(
-                Warned(
-                    "metadata-unread",
-                    f"the metadata of {', '.join(pins)} cannot be read from its source: what it requires of the host "
-                    "is proved only after the install",
-                )
-            )
 
     def _run(
         self, arguments: Callable[[RequestFiles], list[str]], meanwhile: Callable[[], None] | None = None
@@ -173,24 +159,14 @@ class UvResolver(Struct):
         if not isinstance(error, SourceError) or error.code != "source-unreachable":
             return None
         # uv masks credentials in its own way; one address may be the beginning of another (`cu13`, `cu130`).
-        places = {url: f"{_bare(url).rstrip('/')}/" for url in self.sources.optional_index_urls}
-        return next((url for url, place in places.items() if place in _bare(stderr)), None)
+        places = {url: f"{without_users(url).rstrip('/')}/" for url in self.sources.optional_index_urls}
+        return next((url for url, place in places.items() if place in without_users(stderr)), None)
 
     def _remember_urls(self, lines: Iterable[str]) -> None:
         for line in lines:
             parsed = parse_requires(line)
             if parsed is not None and parsed.url:
                 self._urls[canonicalize_name(parsed.name)] = parsed.url
-
-
-def _is_blank(file: LockedFile, contents: Mapping[LockedFile, Requires | None]) -> bool:
-    """Tell whether a wheel, which always says what it requires, could not be read."""
-    return file.kind == "wheel" and contents[file] is None
-
-
-def _bare(text: str) -> str:
-    """Take the user part out of every address."""
-    return re.sub(r"://[^/\s`]*@", "://", text)
 
 
 def _direct_references(stderr: str) -> dict[NormalizedName, str]:

@@ -20,8 +20,9 @@ def modules(name):
         found = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return None
-    told = (found.read_text("top_level.txt") or "").split()
     files = [file for file in (found.files or ()) if ".." not in file.parts]
+    # What top_level.txt names need not be there: it also lists modules that a build left out.
+    told = [] if files else (found.read_text("top_level.txt") or "").split()
     for file in files:
         head = file.parts[0]
         if len(file.parts) == 1 and head.endswith((".py", ".so")):

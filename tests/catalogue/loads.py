@@ -150,7 +150,7 @@ def _imported(env: Environment, planned: Planned, runtime: Sequence[str], told: 
         modules["xinference"] = [*(modules["xinference"] or ()), *RUNTIME_MODULES]
     results = import_modules(str(env.python), env.environ(), modules)
     failed = {name: found for name, found in results.items() if found}
-    known = {str(item.name) for item in (*planned.plan.install, *planned.plan.inherit)} | {
+    known = {str(item.name) for group in (planned.plan.install, planned.plan.inherit) for item in group} | {
         str(item.name) for item in receipt.hidden
     }
     return {

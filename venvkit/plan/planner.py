@@ -207,7 +207,11 @@ def _plan(
         ),
         hidden=hidden,
         lines=tuple(sorted(decisions.tied & chosen)),
-        warnings=(*search.notices, *_replaced_runtime(problem, answer)),
+        warnings=(
+            *search.notices,
+            *_replaced_runtime(problem, answer),
+            *_unfit(problem, (served.keys() | asked.keys()) - chosen),
+        ),
         resolves=search.resolves,
     )
 
@@ -250,6 +254,12 @@ def _replaced_runtime(problem: Problem, answer: Answer) -> Iterator[Warned]:
                 f"the request replaces {problem.host[pin.name].label}, which the model's process runs on, by {pin}"
             )
             yield Warned("runtime-replaced", message)
+
+
+def _unfit(problem: Problem, inherited: AbstractSet[NormalizedName]) -> Iterator[Warned]:
+    """Yield a warning for each inherited distribution that does not fit the host itself: what needs it cannot hide it."""
+    for name in sorted(problem.unfit.keys() & inherited):
+        yield Warned("host-unfit", f"the environment inherits {problem.host[name].label}: {problem.unfit[name]}")
 
 
 def _held(search: Search, answer: Answer, chosen: set[NormalizedName], unseen: set[NormalizedName]) -> tuple[Held, ...]:

@@ -257,7 +257,7 @@ def _replaced_runtime(problem: Problem, answer: Answer) -> Iterator[Warned]:
 
 
 def _unfit(problem: Problem, inherited: AbstractSet[NormalizedName]) -> Iterator[Warned]:
-    """Yield a warning for each inherited distribution that does not fit the host itself: what needs it cannot hide it."""
+    """Yield a warning for each inherited distribution that does not fit the host itself, and that is needed."""
     for name in sorted(problem.unfit.keys() & inherited):
         yield Warned("host-unfit", f"the environment inherits {problem.host[name].label}: {problem.unfit[name]}")
 

@@ -33,7 +33,6 @@ class Releases(Struct, frozen=True):
     """Finds requirements that no source has a release for.
 
     Args:
-        uv: The tool.
         pip: The sources of pip's configuration.
         exclude_newer: The limit in force where a spec sets none.
         observer: Told that the sources are asked.

@@ -178,7 +178,6 @@ def failure(
 
     Args:
         tool: `uv` or `pip`.
-        done: The run.
         logs: Folder for the whole output of a build; empty keeps none.
         importable: Normalized names of what the host has: a build that lacks one can be built against the host.
         shared: Whether the build saw the host already (`no_build_isolation`).

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
+from venvkit.base.plain import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, listed
 from venvkit.launch.reading import Reading
 from venvkit.spec.configuration.account import Reach, account, reach

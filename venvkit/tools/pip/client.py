@@ -7,7 +7,6 @@ metadata beside it, so that it never counts as installed where it runs.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 import zipfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from venvkit.base.files import made_once
 from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
 from venvkit.spec.configuration.pip import pip_environ
@@ -35,7 +35,6 @@ class Pip(Struct, frozen=True):
 
     Args:
         folder: Where pip is unpacked, once per version.
-        runner: How processes are run.
         environ: The caller's environment, from which pip's is made, with what its configuration files say.
         attempts: How often a download is tried; 1 means no retry.
         offline: Ask no index; only folders of wheels are sources.
@@ -128,17 +127,8 @@ class Pip(Struct, frozen=True):
             )
         home = self.folder / Path(wheel.path).stem
         if not home.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            attempt = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=self.folder))
-            try:
-                with zipfile.ZipFile(wheel.path) as archive:
-                    archive.extractall(attempt, [name for name in archive.namelist() if name.startswith("pip/")])
-                attempt.rename(home)
-            except OSError:
-                if not home.exists():  # else another process was first
-                    raise
-            finally:
-                shutil.rmtree(attempt, ignore_errors=True)
+            with made_once(home, "pip") as attempt, zipfile.ZipFile(wheel.path) as archive:
+                archive.extractall(attempt, [name for name in archive.namelist() if name.startswith("pip/")])
         return home / "pip"
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct, field
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.base.local import local_size
 from venvkit.errors import SourceError
 from venvkit.events import Observer, Warned, ignore
 from venvkit.host.snapshot import HostSnapshot
@@ -61,7 +62,6 @@ class PipResolver(Struct):
     """Answers the planner's questions with pip.
 
     Args:
-        pip: The tool.
         mirrors: Where the host's mirror comes from; it may not show the host itself, which pip would look into.
         snapshot: The host whose distributions are candidates.
         sources: Indexes, find-links and their options.
@@ -115,7 +115,7 @@ class PipResolver(Struct):
             requires=item.metadata.requires_dist,
             extras=item.metadata.provides_extra,
             url=url,
-            size=_local_size(url),
+            size=local_size(url),
             sha256=archive.hashes.get("sha256") if archive else None,
             builds=not urlsplit(url).path.endswith(".whl"),
         )
@@ -176,9 +176,3 @@ def _address(download: _Download) -> str:
     checkout = download.vcs_info
     url = f"{checkout.vcs}+{download.url}@{checkout.commit_id}" if checkout else download.url
     return f"{url}#subdirectory={download.subdirectory}" if download.subdirectory else url
-
-
-def _local_size(url: str) -> int | None:
-    parts = urlsplit(url)
-    path = Path(unquote(parts.path))
-    return path.stat().st_size if parts.scheme == "file" and path.is_file() else None

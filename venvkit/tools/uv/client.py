@@ -41,9 +41,6 @@ class Uv(Struct, frozen=True):
     """A uv that was found and is new enough.
 
     Args:
-        path: The binary.
-        version: Its version.
-        runner: How its processes are run.
         environ: The caller's environment, from which uv's is made.
         attempts: How often a download is tried; 1 means no retry.
         offline: Never open a network connection.

@@ -38,13 +38,11 @@ class UvResolver(Struct):
     """Answers the planner's questions with uv.
 
     Args:
-        uv: The tool.
         mirrors: Where the host's mirror comes from.
         snapshot: The host whose distributions are candidates.
         sources: Indexes, find-links and their options; an optional index that cannot be reached is dropped from it.
         levers: What bends the choice of files (only_binary, exclude_newer, sources by name, torch_backend).
         reader: Returns what reads the requirements of chosen files; asked when nothing is known of one.
-        descriptions: What was read before.
         meanwhile: Called once, when the first question is being answered: what else there is to do.
         lost: The failure of the last optional index that was dropped.
         notices: Warnings of uv, each with the pin (`name==version`) it is about.

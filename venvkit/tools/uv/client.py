@@ -19,6 +19,7 @@ from venvkit.spec.configuration.paths import tool_environ
 from venvkit.spec.configuration.uv import check_uv_config, read_uv_config, trusted_bundle
 from venvkit.spec.request import Sources
 from venvkit.tools.failure import failure
+from venvkit.tools.gitusers import hide_git_users
 from venvkit.tools.refusals import heard, listening
 from venvkit.tools.requestfiles import tied_packages
 from venvkit.tools.scratch import scratch_folder
@@ -96,10 +97,13 @@ class Uv(Struct, frozen=True):
             if sources is not None:
                 env = forgiving(env, sources, Path(neutral))
             fence(Path(neutral))
+            told = {**env, **hide_git_users(args, env)}
 
             def run(args: Sequence[str]) -> Completed:
                 command = [self.path, *args, *flags]
-                return self.runner.run(command, env=env, cwd=neutral, keep_fds=keep_fds, die_with_parent=bool(keep_fds))
+                return self.runner.run(
+                    command, env=told, cwd=neutral, keep_fds=keep_fds, die_with_parent=bool(keep_fds)
+                )
 
             return run_builds(run, args)
 

@@ -22,6 +22,7 @@ from venvkit.spec.configuration.pip import pip_environ
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.failure import failure, with_build_output
+from venvkit.tools.gitusers import hide_git_users
 from venvkit.tools.refusals import lost_sources
 from venvkit.tools.uv.client import MIRROR_MARK
 
@@ -88,11 +89,12 @@ class Pip(Struct, frozen=True):
             raise ValueError(f"refusing to let pip write into the planning mirror {python}")
         command = [python, str(self._program(minor)), "install", "--no-input", "--disable-pip-version-check"]
         command += ["--no-color", "--progress-bar", "off", "--retries", str(self.attempts - 1)]
+        env = self._child_environ(python, sources)
         with tempfile.TemporaryDirectory(prefix="venvkit-") as neutral:
             log = Path(neutral, "pip.log")
             done = self.runner.run(
                 [*command, "--log", str(log), *args],
-                env=self._child_environ(python, sources),
+                env={**env, **hide_git_users(args, env)},
                 cwd=neutral,
                 keep_fds=keep_fds,
                 die_with_parent=bool(keep_fds),

@@ -20,6 +20,7 @@ from venvkit.spec.language.requires import parse_requires
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.failure import warnings
+from venvkit.tools.gitusers import git_users, with_git_user
 from venvkit.tools.pip.client import Pip
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.uv.mirror import Mirrors
@@ -100,15 +101,16 @@ class PipResolver(Struct):
             found = msgspec.json.decode(report.read_bytes(), type=_Report)
         asked = {parsed.name: parsed.url for line in question.requirements if (parsed := parse_requires(line))}
         urls = {canonicalize_name(name): url for name, url in asked.items()}
-        return tuple(self._pin(item, urls) for item in found.install)
+        users = git_users(question.requirements)
+        return tuple(self._pin(item, urls, users) for item in found.install)
 
     def describe(self, pins: Iterable[Pin]) -> Mapping[NormalizedName, Description]:
         """See `Resolver.describe`: the report of the question has said it all."""
         return {pin.name: self._known[pin] for pin in pins}
 
-    def _pin(self, item: _Item, asked: Mapping[NormalizedName, str | None]) -> Pin:
+    def _pin(self, item: _Item, asked: Mapping[NormalizedName, str | None], users: Mapping[str, str]) -> Pin:
         name = canonicalize_name(item.metadata.name)
-        url = _address(item.download_info)
+        url = with_git_user(_address(item.download_info), users)
         pin = Pin(name, item.metadata.version, (asked.get(name) or url) if item.is_direct else None)
         archive = item.download_info.archive_info
         self._known[pin] = Description(

@@ -35,7 +35,7 @@ async def call_in_thread(work: Callable[[threading.Event], T]) -> T:
     job: Future[T] = Future()
     starter, pool = _pools()
     # To start a thread waits for it to run: 32 of them would stop the loop for 50 ms.
-    starter.submit(pool.submit, context.run, lambda: _fulfil(job, work, cancel))
+    starter.submit(lambda: pool.submit(context.run, lambda: _fulfil(job, work, cancel)))
     result = asyncio.wrap_future(job)
     try:
         return await asyncio.shield(result)

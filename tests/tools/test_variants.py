@@ -12,7 +12,7 @@ from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import ensure_env, plan_env
-from venvkit.errors import NoSolutionError, VenvkitError
+from venvkit.errors import NoSolutionError, ProofError, VenvkitError
 from venvkit.formats.receipt import read_receipt
 from venvkit.launch.handle import Environment
 from venvkit.tools.uv.variants import wheel_label
@@ -169,6 +169,9 @@ def test_a_recent_plan_is_held_against_what_is_installed(
     for path in variants.path.glob("tool-1.0-*"):
         path.unlink()
     variants.add_variants("tool", "1.0", {"other1": FITS})
+    with pytest.raises(ProofError) as caught:
+        ensure_env(spec, host_python=host.python)
+    assert caught.value.code == "install-differs"
     env = ensure_env(spec, host_python=host.python)
     receipt = read_receipt(env.path)
     assert receipt is not None

@@ -30,7 +30,7 @@ def load(path: str | Path, kind: type[T], *, checked: bool = False) -> T | None:
             expected, _, content = content.partition(b"\n")
             if expected != _digest(content):
                 return None
-        return msgspec.json.decode(content, type=kind)
+        return msgspec.json.decode(content, type=kind, dec_hook=_path)
     except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is text that is no UTF-8
         return None
 
@@ -53,6 +53,12 @@ def store(path: Path, value: object, *, checked: bool = False) -> bool:
             Path(temporary).unlink()
         return False
     return True
+
+
+def _path(kind: type, value: object) -> Path:
+    if kind is not Path or not isinstance(value, str):
+        raise TypeError(kind)
+    return Path(value)
 
 
 def _digest(content: bytes) -> bytes:

@@ -102,24 +102,10 @@ def new_mark(environment: Path, now: str, *former: Path) -> Mark:
     return Mark(environment, tuple(Generation(path, now) for path in dict.fromkeys((environment, *former))))
 
 
-class _StoredGeneration(Struct, frozen=True):
-    environment: str
-    since: str
-
-
-class _StoredRollback(Struct, frozen=True):
-    former: str
-    now: str
-    at: int
-
-
-class _Stored(Struct, frozen=True):
+class _Stored(Mark, frozen=True, kw_only=True):
     """The form of a stored mark; version 0.1 wrote no rollbacks."""
 
     schema: int
-    environment: str
-    generations: tuple[_StoredGeneration, ...]
-    rollbacks: tuple[_StoredRollback, ...] = ()
 
 
 def is_newer_mark(shell: Path) -> bool:
@@ -137,9 +123,7 @@ def read_mark(shell: Path) -> Mark | None:
     stored = cachefile.load(shell / MARK, _Stored)
     if stored is None or stored.schema != SCHEMA:
         return None
-    generations = tuple(Generation(Path(item.environment), item.since) for item in stored.generations)
-    rollbacks = tuple(Rollback(Path(item.former), Path(item.now), item.at) for item in stored.rollbacks)
-    mark = Mark(Path(stored.environment), generations, rollbacks)
+    mark = Mark(stored.environment, stored.generations, stored.rollbacks)
     return mark if all(item.is_absolute() for item in mark.environments) else None
 
 

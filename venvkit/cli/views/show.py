@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from venvkit.api.store import Store
 from venvkit.base.plain import plain
-from venvkit.cli.page.blocks import Block, Fields, Line
+from venvkit.cli.page.blocks import Block, Line, facts
 from venvkit.cli.page.text import size
 from venvkit.cli.views.plan import PlanView, built_blocks
 from venvkit.formats.receipt import Receipt
@@ -49,7 +49,7 @@ class Sight(Struct, frozen=True):
         problem = f", {entry.problem}" if entry.problem else ""
         title = f"{entry.model}{engine}, Python {entry.python}: {entry.condition}{problem}"
         yield Line(title, "bad" if problem else "good")
-        yield Fields(tuple((name, value) for name, value in self._facts() if value))
+        yield facts(self._facts())
         if self.receipt is not None:
             yield from built_blocks(self.receipt)
 

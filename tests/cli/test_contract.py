@@ -106,7 +106,16 @@ def test_what_the_planner_adjusted(invoke: Invoke, spec: Path, host: Host, wheel
 def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
     store = home / "virtualenv"
     built = document(invoke("build", spec, "--json").stdout)["data"]
-    assert list(built) == [*PLACE[:-1], "environment", "interpreter", "built", "rolled_back", "plan", "conflicts", "findings"]
+    assert list(built) == [
+        *PLACE[:-1],
+        "environment",
+        "interpreter",
+        "built",
+        "rolled_back",
+        "plan",
+        "conflicts",
+        "findings",
+    ]
     assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
     assert {name: place[name] for name in PLACE if name not in ("key", "size")} == {
@@ -152,6 +161,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     assert document(invoke("check", "hello", "--json").stdout)["data"] == [verdict]
 
     removed = document(invoke("remove", "hello", "--json").stdout)["data"]
+    assert removed[0].pop("freed") > place["size"]
     assert removed == [{**place, "environment_removed": True}]
     assert document(invoke("list", "--json").stdout)["data"] == []
 

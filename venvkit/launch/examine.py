@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,8 +15,9 @@ from venvkit.base.process import Runner
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Observer
 from venvkit.formats.finding import Finding
+from venvkit.formats.receipt import Receipt
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.proof.check import check_child, check_receipt
+from venvkit.proof.check import check_objects, check_receipt, check_start
 from venvkit.settings import Settings
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry, entries
@@ -54,6 +56,7 @@ class Examiner:
         self._quick = quick
         self._cache = cache_folder(os.environ, layout.cache)
         self._hosts: dict[str, HostSnapshot | Finding] = {}
+        self._environments: dict[Path, tuple[Finding, ...]] = {}
 
     def examine(self, found: Iterable[Entry]) -> tuple[Verdict, ...]:
         """Prove the environments of these entries.
@@ -94,21 +97,31 @@ class Examiner:
 
     def _findings(self, entry: Entry) -> tuple[Finding, ...]:
         receipt = entry.receipt
-        if receipt is None or entry.environment is None:
+        if receipt is None or entry.environment is None or entry.state == "foreign":
             return (Finding("spoilt", entry.problem),)
-        host = self._host(receipt.host_python) if receipt.host_python else None
+        if entry.environment not in self._environments:
+            self._environments[entry.environment] = self._of_environment(entry.environment, receipt)
+        found = self._environments[entry.environment]
+        host = self._host(receipt.host_python)
+        if isinstance(host, Finding) or any(item.kind == "spoilt" for item in found):
+            return found
+        return (*check_start(entry.path / "bin" / "python", receipt, host, self._runner), *found)
+
+    def _of_environment(self, environment: Path, receipt: Receipt) -> tuple[Finding, ...]:
+        """Return the findings of an environment, which several models may share."""
+        host = self._host(receipt.host_python)
         if isinstance(host, Finding):
             return (host,)
-        found = check_receipt(entry.environment, receipt, host, quick=self._quick)
+        found = check_receipt(environment, receipt, host, quick=self._quick)
         if any(item.kind == "spoilt" for item in found):
             return found
-        python, verdicts = entry.path / "bin" / "python", self._cache / "verdicts"
-        return (*found, *check_child(python, receipt, host, self._runner, verdicts, self._prove))
+        return (*found, *check_objects(receipt, host, self._runner, self._cache / "verdicts", self._prove))
 
-    def _host(self, python: str) -> HostSnapshot | Finding:
-        if python not in self._hosts:
+    def _host(self, python: str) -> HostSnapshot | Finding | None:
+        """Return the host as it is now; None for an environment that does not see its host."""
+        if python and python not in self._hosts:
             self._hosts[python] = self._snapshot(python)
-        return self._hosts[python]
+        return self._hosts.get(python)
 
     def _snapshot(self, python: str) -> HostSnapshot | Finding:
         """Return the host's snapshot, or a finding where its interpreter is gone or does not start."""

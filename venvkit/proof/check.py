@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from venvkit.base.files import exists
@@ -44,61 +44,37 @@ def check_receipt(
     return (*_host_changes(receipt, host), *_violations(receipt, host), *_changed_files(receipt, quick=quick))
 
 
-def check_child(
-    python: Path, receipt: Receipt, host: HostSnapshot | None, runner: Runner, cache: Path | None, prove: str
+def check_objects(
+    receipt: Receipt, host: HostSnapshot | None, runner: Runner, cache: Path | None, prove: str
 ) -> tuple[Finding, ...]:
-    """Return what is found when the environment's interpreter is started: start, shared objects, imports.
+    """Return what is found in shared objects, and by the imports that the build made.
 
     Args:
-        python: The interpreter of the shell through which models are started.
         host: The host as it is now; None for an environment that does not see its host.
-        runner: Its time limit is that of the start and of each import.
+        runner: Its time limit is that of each import.
         cache: Where verdicts on shared objects are kept.
         prove: How far it is proved; of `metadata` alone shared objects are no part.
     """
-    installed = scan([receipt.site_packages])[0]
-    failed = _start(python, receipt, _used(receipt, installed, host), runner)
-    if failed:
-        return failed
-    imports = failed_imports(python, receipt.imports, runner, environ=proof_environ(receipt.libraries))
-    fit = _fit(python, receipt, installed, host, runner, cache) if prove != "metadata" else Fit()
+    imports = failed_imports(Path(receipt.python), receipt.imports, runner, environ=proof_environ(receipt.libraries))
+    fit = _fit(receipt, host, runner, cache) if prove != "metadata" else Fit()
     told = (*map(findings.unfit, fit.unfit), *map(findings.lack, fit.lacks), *map(findings.failed_import, imports))
     # What a build told and did not refuse is no news.
     known = {(item.kind, item.distribution): item for item in receipt.findings}
     return tuple(known.get((item.kind, item.distribution), item) for item in told)
 
 
-def _used(receipt: Receipt, installed: Sequence[Distribution], host: HostSnapshot | None) -> list[Distribution]:
-    """Return what is installed, and what of the host the environment relies on."""
-    found = (host.find(item.name) for item in receipt.relied) if host is not None else ()
-    return [*(item for item in found if item is not None), *installed]
+def check_start(python: Path, receipt: Receipt, host: HostSnapshot | None, runner: Runner) -> tuple[Finding, ...]:
+    """Return what is found when an interpreter is started: whether imports take what the receipt says.
 
-
-def _fit(
-    python: Path,
-    receipt: Receipt,
-    installed: Sequence[Distribution],
-    host: HostSnapshot | None,
-    runner: Runner,
-    cache: Path | None,
-) -> Fit:
-    gone = {item.name for item in installed} | {item.name for item in receipt.hidden}
-    behind = host.distributions if host is not None else ()
-    return fit_of_view(
-        [*installed, *(item for item in behind if item.name not in gone)],
-        {item.name for item in installed},
-        python,
-        runner,
-        folders=receipt.libraries,
-        environ=proof_environ(receipt.libraries),
-        cache=cache,
-    )
-
-
-def _start(python: Path, receipt: Receipt, used: Sequence[Distribution], runner: Runner) -> tuple[Finding, ...]:
+    Args:
+        python: The interpreter of the shell through which models are started.
+        host: The host as it is now; None for an environment that does not see its host.
+        runner: Its time limit is that of the start.
+    """
+    relied = (host.find(item.name) for item in receipt.relied) if host is not None else ()
     starter = Starter(python, runner, receipt.libraries)
     try:
-        owners = expected_names(used)
+        owners = expected_names([*filter(None, relied), *scan([receipt.site_packages])[0]])
         starter.ask(owners)
         verify_start(
             starter.answer(),
@@ -114,6 +90,21 @@ def _start(python: Path, receipt: Receipt, used: Sequence[Distribution], runner:
     finally:
         starter.close()
     return ()
+
+
+def _fit(receipt: Receipt, host: HostSnapshot | None, runner: Runner, cache: Path | None) -> Fit:
+    installed = scan([receipt.site_packages])[0]
+    gone = {item.name for item in installed} | {item.name for item in receipt.hidden}
+    behind = host.distributions if host is not None else ()
+    return fit_of_view(
+        [*installed, *(item for item in behind if item.name not in gone)],
+        {item.name for item in installed},
+        Path(receipt.python),
+        runner,
+        folders=receipt.libraries,
+        environ=proof_environ(receipt.libraries),
+        cache=cache,
+    )
 
 
 def _host_changes(receipt: Receipt, host: HostSnapshot | None) -> Iterator[Finding]:

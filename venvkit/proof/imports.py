@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from venvkit.base.process import Completed, Runner
+from venvkit.base.turns import waiting
 from venvkit.errors import MachineError
 from venvkit.proof.linkage import DRIVER_LIBRARIES
 from venvkit.proof.processes import NEUTRAL_CWD
@@ -69,7 +70,7 @@ def failed_imports(
     else:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(min(_MOST_AT_ONCE, len(wanted), os.cpu_count() or 1)) as pool:
+        with waiting(), ThreadPoolExecutor(min(_MOST_AT_ONCE, len(wanted), os.cpu_count() or 1)) as pool:
             found = list(pool.map(lambda module: _attempt(python, module, runner, environ), wanted))
     return tuple(item for item in found if item is not None)
 

@@ -1,4 +1,4 @@
-"""Which releases specs ask for, and where each may come from, on whatever machine."""
+"""The releases that specs require, each with the sources that may have it on any machine."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _RESERVED = frozenset({"engine", "model_engine"})
 
 
 class Request(Struct, frozen=True):
-    """What is asked of the planner.
+    """A request to the planner.
 
     Args:
         engine: The launched engine, by the name the data or the spec gives it, or None.
@@ -48,7 +48,7 @@ class Request(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """What the caller chose beside the model.
+    """The caller's options, beside the model.
 
     Args:
         packages: Strings of the requirement language; each replaces every requirement of its name.

@@ -1,4 +1,4 @@
-"""How the values of markers compare: versions, texts, engine names, GPU architectures."""
+"""Comparisons of the values of markers: versions, texts, engine names, GPU architectures."""
 
 from __future__ import annotations
 

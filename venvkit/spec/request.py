@@ -103,7 +103,7 @@ def build_request(
         expansion.lines(spec.packages, "virtualenv.packages"),
     )
     caller = merged(expansion.lines(choice.packages, "caller packages"))
-    stated = stated_sources(_chosen_sources(choice), _spec_sources(spec), pip if spec.inherit_pip_config else None)
+    stated = stated_sources(_chosen_sources(choice), spec_sources(spec), pip if spec.inherit_pip_config else None)
     stated = stated.adding(machine)
     rules, levers = expansion.rules(spec.name, name, merged(base.values(), caller.values()).values())
     base_levers = engine.levers if engine else Levers()
@@ -219,7 +219,8 @@ def _chosen_sources(choice: Choice) -> Sources:
     )
 
 
-def _spec_sources(spec: ModelSpec) -> Sources:
+def spec_sources(spec: ModelSpec) -> Sources:
+    """Return the sources that a spec names."""
     return Sources.said(
         "spec",
         index_url=spec.index_url,

@@ -21,6 +21,7 @@ from msgspec import Struct, field
 from venvkit.base.forks import lent, starting
 from venvkit.base.mask import mask
 from venvkit.base.prepare import die_with, hand_on
+from venvkit.base.turns import waiting
 from venvkit.errors import CancelledError, MachineError
 
 _POLL_S = 0.1
@@ -166,7 +167,8 @@ class Runner(Struct, frozen=True):
                 if ended_at is None and child.poll() is not None:
                     ended_at = time.monotonic()
                     _kill_group(child)
-                ready = selector.select(_POLL_S if ended_at is None else 0)
+                with waiting():
+                    ready = selector.select(_POLL_S if ended_at is None else 0)
                 for key, _ in ready:
                     if not key.data.add(os.read(key.fd, 65536)):
                         selector.unregister(key.fileobj)

@@ -1,4 +1,4 @@
-"""Where a process may die: the named instants at which the store is between two states.
+"""Crash points: the named instants at which the store is between two states.
 
 In production `at` does nothing. The fault-injection tests put a function in its place, in a process of their own, that
 kills that process at one of the names; this is the only seam they need.
@@ -14,7 +14,7 @@ POINTS = (
     # the model's shell
     "shell-foreign", "shell-attempt", "shell-made", "shell-mark", "shell-scripts", "shell-pointed",
     # the steps between them
-    "request-locked", "planned", "obtained", "pointed", "recorded",
+    "request-locked", "planned", "obtained", "pointed", "recorded", "repaired", "condemned",
     # every file that is replaced: written beside its place, and put there
     "receipt-written", "receipt-replaced", "mark-written", "mark-replaced", "pointer-written", "pointer-replaced",
     "index-written", "index-replaced", "config-written", "config-replaced",
@@ -25,7 +25,7 @@ POINTS = (
 
 
 def nothing(point: str) -> None:
-    """What happens at a point in production."""
+    """Do nothing, as in production."""
 
 
 at: Callable[[str], None] = nothing

@@ -29,7 +29,7 @@ _Entry = tuple[str, int, int, int, int]
 
 
 class Look(Struct, frozen=True):
-    """How local sources are now.
+    """The state of local sources.
 
     Args:
         digest: Equal while nothing of them changes.
@@ -62,6 +62,12 @@ def local_path(url: str | None) -> str | None:
     """
     parts = urlsplit(url or "")
     return unquote(parts.path) if parts.scheme == "file" else None
+
+
+def local_size(url: str) -> int | None:
+    """Return the size in bytes of the file that a `file:` URL names; None where it names none."""
+    path = local_path(url)
+    return os.stat(path).st_size if path is not None and os.path.isfile(path) else None  # noqa: PTH113, PTH116
 
 
 def content_digest(path: str) -> str | None:

@@ -25,7 +25,7 @@ def name_of(table: Mapping[str, object]) -> str:
 
 
 def has_block(table: Mapping[str, object]) -> bool:
-    """Tell whether an object has a `virtualenv` block, whatever is in it."""
+    """Tell whether an object has a `virtualenv` block of any content."""
     return table.get("virtualenv") is not None
 
 
@@ -35,7 +35,6 @@ def describe(
     """Return the model that an object stands for; its variant is 1.
 
     Args:
-        table: The object.
         place: Where it is offered.
         path: The file or URL that it is read from.
         type: The type that its place gives; `""` takes the object's own `model_type`.

@@ -1,4 +1,4 @@
-"""How a command ends: a result, a failure or both; and the JSON envelope that carries them."""
+"""The end of a command: a result, a failure or both; and the JSON envelope that carries them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from venvkit.cli.page.blocks import Block
 from venvkit.cli.page.text import masked
@@ -17,7 +17,7 @@ ENVELOPE_SCHEMA = 1
 
 
 class Result(Protocol):
-    """What a command found or did: a frozen value with two renderings."""
+    """The result of a command: a frozen value with two renderings."""
 
     def data(self) -> object:
         """Return it as dicts, lists and scalars."""
@@ -38,11 +38,6 @@ class Outcome(Struct, frozen=True):
     def status(self) -> int:
         """The exit status."""
         return self.failure.exit_code if self.failure else 0
-
-
-def plain(value: object) -> Any:
-    """Return a frozen value as dicts, lists and scalars; a path as its text."""
-    return to_builtins(value, enc_hook=str)
 
 
 def told(fault: object) -> dict[str, object]:

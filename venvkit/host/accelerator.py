@@ -1,4 +1,4 @@
-"""What accelerator the machine has, found without importing torch; asked when something depends on it."""
+"""The accelerator of the machine, detected without importing torch, and only when something depends on it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from venvkit.host.metadata import read_text
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.settings.kinds import ACCELERATOR, accelerator_facts
 
-_SCHEMA = 1
-_CACHE_NAME = "accelerator.json"
+_CACHE_NAME = "accelerator-2.json"
 _FACT_FILES = ("/proc/sys/kernel/random/boot_id", "/sys/module/nvidia/version", "/proc/driver/nvidia/version")
 _DEV = Path("/dev")
 _TORCH_CUDA = re.compile(r"^cuda\s*(?::[^=\n]*)?=\s*['\"](\d+(?:\.\d+)*)['\"]", re.MULTILINE)
@@ -44,7 +43,6 @@ class Accelerator(Struct, frozen=True):
 class _Kept(Struct, frozen=True):
     """The form of the cached facts."""
 
-    schema: int
     watches: tuple[Watch, ...]
     cuda: nvml.Cuda
 
@@ -74,7 +72,7 @@ def detect(snapshot: HostSnapshot | None, *, cache_dir: Path | None, environ: Ma
 
 
 def accelerator_watches() -> list[Watch]:
-    """Return what must hold for an earlier `detect` to be still true, beside the host and `environ`."""
+    """Return the watches under which an earlier `detect` is still true, beside the host and `environ`."""
     nodes = [_DEV / name for name in ("nvidiactl", "dxg", "davinci_manager", "kfd")]
     # Every launch looks at what is watched. Where there is no device, a boot by itself brings none.
     files = _FACT_FILES if any(node.exists() for node in nodes) else _FACT_FILES[1:]
@@ -113,14 +111,14 @@ def _driver_facts(cache_dir: Path | None) -> nvml.Cuda:
         return nvml.Cuda()
     path = cache_dir / _CACHE_NAME if cache_dir else None
     kept = cachefile.load(path, _Kept) if path else None
-    if kept is not None and kept.schema == _SCHEMA and changed(kept.watches) is None:
+    if kept is not None and changed(kept.watches) is None:
         return kept.cuda
     watches = tuple(accelerator_watches())
     facts = nvml.query()
     if facts is None:  # it may answer in a moment (a driver being loaded): nothing to keep
         return nvml.Cuda()
     if path:
-        cachefile.store(path, _Kept(_SCHEMA, watches, facts))
+        cachefile.store(path, _Kept(watches, facts))
     return facts
 
 

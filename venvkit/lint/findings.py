@@ -1,4 +1,4 @@
-"""What lint says: findings, each with a stable code, a place, and what to do about it."""
+"""Findings of lint, each with a stable code, a place and a remedy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NEVER_ERRORS = frozenset({"not-checked"})
 
 
 class Spot(Struct, frozen=True):
-    """Where something stands.
+    """A place in a file of specs.
 
     Args:
         file: The file, as it was named.
@@ -61,9 +61,6 @@ class Finding(Struct, frozen=True):
     Args:
         code: Stable, kebab-case: one of `SEVERITIES`, or that of an error of the spec itself.
         severity: `error` for what cannot work, `warning` for what hardly was meant.
-        spot: Where it is.
-        what: One sentence.
-        remedy: What to do.
     """
 
     code: str

@@ -1,4 +1,4 @@
-"""Which releases specs ask for, and where each may come from, on whatever machine."""
+"""The releases that specs require, each with the sources that may have it on any machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from venvkit.spec.language.nodes import Node
 from venvkit.spec.language.requirement import Line
 from venvkit.spec.language.requires import required_name
 from venvkit.spec.levers import Levers, parse_lever
-from venvkit.spec.request import spec_engines
+from venvkit.spec.request import spec_engines, spec_sources
 
 # Any index will do: it is only asked whether a release is there.
 _STRATEGY = "unsafe-best-match"
@@ -27,8 +27,6 @@ class Wanted(Struct, frozen=True):
     """A requirement that a source must have a release for.
 
     Args:
-        spot: The line.
-        name: The distribution.
         specifier: Its versions; empty for any.
         sources: What spec and pip's configuration name.
         further: Indexes that the engine data adds for an engine or a machine.
@@ -61,7 +59,6 @@ def wanted_releases(
     """Yield what the lines of specs ask of the indexes.
 
     Args:
-        subjects: The specs.
         worlds: What their markers can say.
         void: Lines that ask for nothing, whatever they say.
         pip: The sources of pip's configuration.
@@ -89,13 +86,7 @@ def wanted_releases(
 
 def _stated(subject: Subject, pip: Sources) -> Sources:
     spec = subject.spec
-    own = Sources.said(
-        "spec",
-        index_url=spec.index_url,
-        extra_index_urls=spec.extra_index_urls,
-        find_links=spec.find_links,
-        trusted_hosts=spec.trusted_hosts,
-    )
+    own = spec_sources(replace(spec, no_build_isolation=False))
     found = stated_sources(Sources(), own, pip if spec.inherit_pip_config else None)
     strategy = Statement("index-strategy", _STRATEGY, "caller")
     return replace(found, statements=settled((strategy, *found.statements)))

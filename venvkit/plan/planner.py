@@ -223,7 +223,7 @@ def _plan(
         ),
         hidden=hidden,
         lines=tuple(sorted(decisions.tied & chosen)),
-        warnings=(*search.notices, *search.line_notices(answer), *_replaced_runtime(problem, answer)),
+        warnings=tuple(_notices(search, answer, (served.keys() | asked.keys()) - chosen)),
         resolves=search.resolves,
     )
 
@@ -258,14 +258,18 @@ def _reason(
     return ("chosen by the resolver: no requirement that was read asks for it",)
 
 
-def _replaced_runtime(problem: Problem, answer: Answer) -> Iterator[Warned]:
-    """Yield a warning for each distribution of the runtime that the request itself replaces."""
+def _notices(search: Search, answer: Answer, inherited: AbstractSet[NormalizedName]) -> Iterator[Warned]:
+    """Yield the warnings of a plan: of its search, of the runtime that it replaces, of what does not fit the host."""
+    problem = search.problem
+    yield from (*search.notices, *search.line_notices(answer))
     for pin in answer.pins:
         if pin.name in problem.runtime and pin.name in problem.host:
             message = (
                 f"the request replaces {problem.host[pin.name].label}, which the model's process runs on, by {pin}"
             )
             yield Warned("runtime-replaced", message)
+    for name in sorted(problem.unfit.keys() & inherited):
+        yield Warned("host-unfit", f"the environment inherits {problem.host[name].label}: {problem.unfit[name]}")
 
 
 def _held(search: Search, answer: Answer, chosen: set[NormalizedName], unseen: set[NormalizedName]) -> tuple[Held, ...]:

@@ -25,6 +25,7 @@ from venvkit.base import cachefile
 from venvkit.base.digest import digest
 from venvkit.base.http import Client, HttpError, Limits
 from venvkit.base.network import Network, authority_files, environment_proxies, split_no_proxy
+from venvkit.base.turns import waiting
 from venvkit.errors import CancelledError
 from venvkit.host.metadata import egg_requires, parse_headers
 from venvkit.spec.configuration.uv import in_force, read_uv_config, trusted_bundle
@@ -41,17 +42,16 @@ _MOST_METADATA = 8_000_000
 _MOST_WHOLE = 30_000_000
 # Of a source distribution up to its metadata, unpacked.
 _MOST_UNPACKED = 300_000_000
-_FORMAT = 2
+_FORMAT = 3
 
 Requires: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 _UNREADABLE = (HttpError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError, RuntimeError, EOFError)
 
 
 class _Kept(Struct):
-    """What a file requires, as it is kept; None where it does not say. `check` is the digest of it."""
+    """The kept form of a file's requirements; None where the file states none for sure."""
 
     found: Requires | None
-    check: str
 
 
 class MetadataReader(Struct, frozen=True):
@@ -61,7 +61,6 @@ class MetadataReader(Struct, frozen=True):
         folder: Where requirements are kept; a file's metadata never changes.
         sources: Index addresses, whose credentials are used for files of the same origin, and whom to trust.
         offline: Read local files and the cache only.
-        cancel: Set by the caller to stop.
         environ: The environment whose proxies, certificates and uv configuration hold for a read.
         seconds: The most that all reads of one call may take.
     """
@@ -87,10 +86,9 @@ class MetadataReader(Struct, frozen=True):
             elif file.path is not None:
                 found[file] = _read_local(file.path, file)
             else:
-                kept = cachefile.load(self._place(file), _Kept)
-                is_sound = kept is not None and kept.check == digest(kept.found)
-                found[file] = kept.found if kept is not None and is_sound else None
-                if not is_sound and not self.offline:
+                kept = cachefile.load(self._place(file), _Kept, checked=True)
+                found[file] = kept.found if kept is not None else None
+                if kept is None and not self.offline:
                     remote.append(file)
         return {**found, **(self._fetch_all(remote) if remote else {})}
 
@@ -98,6 +96,7 @@ class MetadataReader(Struct, frozen=True):
         network = read_network(self.sources, self.environ)
         # Every request ends in time or at a cancel, so the threads of the pool do, too.
         with (
+            waiting(),
             ThreadPoolExecutor(_PARALLEL) as pool,
             Client(network, Limits(size=_MOST_WHOLE), seconds=min(self.seconds, _SECONDS), tick=self._tick) as client,
         ):
@@ -113,7 +112,7 @@ class MetadataReader(Struct, frozen=True):
             found = _ask(client, file)
         except _UNREADABLE:
             return None
-        cachefile.store(self._place(file), _Kept(found, digest(found)))
+        cachefile.store(self._place(file), _Kept(found), checked=True)
         return found
 
     def _place(self, file: LockedFile) -> Path:

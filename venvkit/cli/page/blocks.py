@@ -1,4 +1,4 @@
-"""What a page of text is made of: lines, fields and tables, without a word on how they are drawn."""
+"""The parts of a page of text: lines, fields and tables, without their drawing."""
 
 from __future__ import annotations
 
@@ -75,6 +75,11 @@ def table(
         tuple(tuple(row[place] for place in kept) for row in filled),
         style,
     )
+
+
+def facts(pairs: Iterable[tuple[str, str]], title: str = "") -> Fields:
+    """Return names and values without those that are empty."""
+    return Fields(tuple((name, value) for name, value in pairs if value), title)
 
 
 def listed(title: str, items: Iterable[object], columns: Iterable[Column], style: Style = "strong") -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
+from venvkit.base.plain import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.cli.page.text import counted
 from venvkit.errors import UsageError
@@ -29,7 +29,7 @@ class Findings(Struct, frozen=True):
 
     @property
     def count(self) -> str:
-        """How many there are, in words."""
+        """The numbers of errors and warnings in words."""
         specs = counted(self.checked.specs, "spec")
         if not self.checked.findings:
             return f"{specs}, no findings"

@@ -46,7 +46,7 @@ _ALIASES = {"pypi-url": "index-url"}
 
 
 class PipConfig(Struct, frozen=True):
-    """What pip's configuration says of sources, for the request.
+    """The sources in pip's configuration, for the request.
 
     Args:
         sources: Indexes, links, hosts, certificates, constraints and the choice of files, each with the file's section
@@ -97,7 +97,6 @@ def pip_environ(environ: Mapping[str, str], *, prefix: str, cert: str | None) ->
     it answer another question (`no-deps`), is left out, and what became part of the request comes with that.
 
     Args:
-        environ: The caller's environment.
         prefix: `sys.prefix` of the interpreter that pip runs on.
         cert: The bundle of certificate authorities of the request.
 

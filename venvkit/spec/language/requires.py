@@ -11,18 +11,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from msgspec import Struct
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from venvkit.errors import SpecError
 from venvkit.host.distribution import Distribution, Unreadable
-from venvkit.spec.language.compare import LONGEST_VERSION
+from venvkit.spec.language.compare import LONGEST_VERSION, parse_version
 from venvkit.spec.language.marker import Marker, MarkerContext
 from venvkit.spec.language.metadatamarker import parse_metadata_marker
-from venvkit.spec.language.pep508 import parse_head, split_marker
+from venvkit.spec.language.pep508 import Head, parse_head, split_marker
 from venvkit.spec.language.urls import quoted
 
 # uv's corrections in uv's order: pattern, replacement. After each one that changes the line, the line is read again.
@@ -42,24 +40,16 @@ _canonical = lru_cache(maxsize=65536)(canonicalize_name)
 _ANY = SpecifierSet()
 
 
-class Requires(Struct, frozen=True):
+class Requires(Head, frozen=True):
     """A requirement line of metadata.
 
     Args:
-        name: The distribution, normalized.
-        extras: Its extras, normalized.
-        specifier: The versions that it accepts.
-        url: The direct reference, or None.
         marker: Its condition, or None.
         readable: False where the line could not be read, and counts as the name with any version.
 
     `str()` gives a line that every reader takes for the same.
     """
 
-    name: NormalizedName
-    extras: frozenset[NormalizedName]
-    specifier: SpecifierSet
-    url: str | None
     marker: Marker | None
     readable: bool = True
 
@@ -137,17 +127,9 @@ def unreadable_requires(distributions: Iterable[Distribution]) -> Iterator[Unrea
                 yield Unreadable(distribution.location, f"the requirement {quoted(line)} cannot be read: {meaning}")
 
 
-@lru_cache(maxsize=65536)
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
-
-
 def satisfied(requirement: Requires, version: str | None) -> bool:
     """Tell whether a present version (None: absent) satisfies a requirement; an installed pre-release counts."""
     if version is None:
         return False
-    parsed = _version(version)
+    parsed = parse_version(version)
     return parsed is None or requirement.specifier.contains(parsed, prereleases=True)

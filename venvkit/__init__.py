@@ -13,11 +13,12 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from venvkit.api import ensure_env, ensure_env_async, plan_env
+    from venvkit.api.store import Store
     from venvkit.errors import VenvkitError
     from venvkit.launch.handle import Environment
     from venvkit.spec.model import ModelSpec
 
-__all__ = ["Environment", "ModelSpec", "VenvkitError", "ensure_env", "ensure_env_async", "plan_env"]
+__all__ = ["Environment", "ModelSpec", "Store", "VenvkitError", "ensure_env", "ensure_env_async", "plan_env"]
 
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "Environment": "venvkit.launch.handle",
     "VenvkitError": "venvkit.errors",
     "ModelSpec": "venvkit.spec.model",
+    "Store": "venvkit.api.store",
 }
 
 

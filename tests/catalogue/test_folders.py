@@ -513,7 +513,7 @@ def test_a_folder_that_was_just_written_is_not_kept(tmp_path: Path) -> None:
     assert names(source.all()) == ["n"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"7", b"{}", b'{"schema": 0}', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"7", b"{}", b'{"models": 0}', b"\xff"])
 def test_a_spoilt_cache_is_read_past(tmp_path: Path, content: bytes) -> None:
     put(tmp_path / "custom/llm/m.json", spec("m", "a"))
     age(tmp_path)
@@ -522,7 +522,7 @@ def test_a_spoilt_cache_is_read_past(tmp_path: Path, content: bytes) -> None:
     (kept,) = _kept(tmp_path / "cache")
     kept.write_bytes(content)
     assert names(source.all()) == ["m"]
-    assert json.loads(kept.read_bytes())["schema"] == 3
+    assert [model["name"] for model in json.loads(kept.read_bytes())["models"]] == ["m"]
 
 
 def test_an_index_of_another_place_is_not_believed(tmp_path: Path) -> None:

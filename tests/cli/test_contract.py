@@ -152,6 +152,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     assert document(invoke("check", "hello", "--json").stdout)["data"] == [verdict]
 
     removed = document(invoke("remove", "hello", "--json").stdout)["data"]
+    assert removed[0].pop("freed") > place["size"]
     assert removed == [{**place, "environment_removed": True}]
     assert document(invoke("list", "--json").stdout)["data"] == []
 

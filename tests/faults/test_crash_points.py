@@ -5,6 +5,7 @@ Who unpacks the wheels makes no difference to most points; ten of them are met w
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from tests.faults.crashing import dies
 from tests.faults.world import World, assert_whole, imported
 from venvkit.base import crash
+from venvkit.events import ignore
+from venvkit.launch.examine import Examiner
 from venvkit.store.change.remove import remove_entry
 from venvkit.store.change.rollback import rollback
 from venvkit.store.collect.gc import collect
@@ -30,6 +33,10 @@ UPGRADE = (
 )  # fmt: skip
 ROLLBACK = ("shell-mark", "pointer-replaced", "shell-pointed")
 REMOVE = ("shell-aside", "shell-removed", "environment-aside", "environment-removed")
+REPAIR = (
+    "request-locked", "planned", "build-installed", "receipt-replaced", "obtained", "mark-replaced", "shell-pointed",
+    "recorded", "repaired", "condemned",
+)  # fmt: skip
 GC = (
     "tree-aside", "gc-swept", "shell-aside", "gc-shells", "environment-aside", "environment-removed",
     "gc-environments", "gc-index",
@@ -40,13 +47,14 @@ REAL = {
     "built": ("build-created", "build-installed", "receipt-replaced", "shell-made"),
     "changed": ("build-installed", "mark-replaced", "pointer-written"),
     "rolled back": ("shell-mark",),
+    "repaired": ("build-installed", "repaired"),
     "removed": ("environment-aside",),
     "collected": ("environment-removed",),
 }
 
 
 def test_no_point_is_forgotten() -> None:
-    assert {*BUILD, *UPGRADE, *ROLLBACK, *REMOVE, *GC, "shell-foreign"} == set(crash.POINTS)
+    assert {*BUILD, *UPGRADE, *ROLLBACK, *REMOVE, *REPAIR, *GC, "shell-foreign"} == set(crash.POINTS)
 
 
 @pytest.mark.parametrize("point", BUILD)
@@ -64,6 +72,11 @@ def test_while_a_model_is_rolled_back(quick_world: World, point: str) -> None:
     rolled_back(quick_world, point)
 
 
+@pytest.mark.parametrize("point", REPAIR)
+def test_while_a_model_is_repaired(quick_world: World, point: str) -> None:
+    repaired(quick_world, point)
+
+
 @pytest.mark.parametrize("point", REMOVE)
 def test_while_a_model_is_removed(quick_world: World, point: str) -> None:
     removed(quick_world, point)
@@ -77,7 +90,8 @@ def test_while_garbage_is_collected(quick_world: World, point: str) -> None:
 @pytest.mark.parametrize(("work", "point"), [(work, point) for work, points in REAL.items() for point in points])
 def test_with_the_real_uv(world: World, work: str, point: str) -> None:
     {
-        "built": built, "changed": changed, "rolled back": rolled_back, "removed": removed, "collected": collected,
+        "built": built, "changed": changed, "rolled back": rolled_back, "repaired": repaired, "removed": removed,
+        "collected": collected,
     }[work](world, point)  # fmt: skip
 
 
@@ -106,6 +120,28 @@ def rolled_back(world: World, point: str) -> None:
     assert imported(world.shell / "bin" / "python") == answer
     collect(world.layout, Wish())
     assert imported(world.ensure("2.0").python) == answer
+
+
+def repaired(world: World, point: str) -> None:
+    env = world.ensure("1.0")
+    (deep,) = env.path.glob("lib/*/site-packages/tool/part0.py")
+    deep.unlink()
+    deep.write_text("edited = True\n")
+
+    def check() -> None:
+        examiner = Examiner(world.layout, threading.Event())
+        (verdict,) = examiner.repair(find_entries(world.layout, "m"), ignore)
+        assert verdict.ok, verdict
+
+    assert dies(point, check)
+    in_force = world.ensure("1.0")
+    assert not in_force.built, "a repair that died has lost the environment"
+    assert imported(in_force.python) == "1.0"
+    check()
+    again = world.ensure("1.0")
+    assert not again.built
+    assert again.path != env.path
+    assert_whole(world)
 
 
 def removed(world: World, point: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import tarfile
 import threading
@@ -11,16 +10,19 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.fleet.conftest import Fleet, by_name
 from tests.fleet.shelf import Shelf
 from tests.hosts import Host, make_host
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import ensure_env
+from venvkit.base import cachefile
 from venvkit.errors import UsageError
 from venvkit.fleet.expand import Wanted
 from venvkit.fleet.report import planned_groups, reason, totals, unplanned_groups
 from venvkit.fleet.stored import compare
+from venvkit.fleet.values import Answer
 from venvkit.store.layout import Layout
 
 
@@ -30,9 +32,9 @@ def kept(tmp_path: Path) -> list[Path]:
 
 def make_older(tmp_path: Path, seconds: int) -> None:
     for path in kept(tmp_path):
-        document = json.loads(path.read_bytes())
-        document["answer"]["made"] -= seconds
-        path.write_text(json.dumps(document), encoding="utf-8")
+        answer = cachefile.load(path, Answer, checked=True)
+        assert answer is not None
+        cachefile.store(path, replace(answer, made=answer.made - seconds), checked=True)
 
 
 def test_every_launch_has_an_answer(whole: Shelf, fleet: Fleet, host: Host) -> None:
@@ -395,7 +397,7 @@ def test_one_spoilt_byte_of_the_cache_is_no_answer(shelf: Shelf, fleet: Fleet, t
     shelf.put("plain.json", ("plain", ["extra"]))
     fleet.plan()
     (path,) = kept(tmp_path)
-    path.write_bytes(path.read_bytes().replace(b"extra", b"ex\xffra"))
+    path.write_bytes(path.read_bytes().replace(b"extra", b"extrb"))
     (row,) = fleet.plan().rows
     assert (row.cached, row.answer.status) == (False, "planned")
 

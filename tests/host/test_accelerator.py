@@ -152,7 +152,7 @@ def test_the_driver_is_asked_once_per_boot(
     boot.write_text("another boot")
     assert detect(None, cache_dir=cache, environ={}) == expected
     assert len(fake.calls) == 4
-    (cache / "accelerator.json").write_text("{}")
+    (cache / "accelerator-2.json").write_text("{}")
     assert detect(None, cache_dir=cache, environ={}) == expected
     assert len(fake.calls) == 6
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -195,12 +194,14 @@ def test_a_spoilt_cache_is_taken_again(take: Take, runner: Runner, tmp_path: Pat
     assert runner.spawned == []
 
 
-def test_a_cache_of_another_schema_is_taken_again(take: Take, runner: Runner, tmp_path: Path) -> None:
+def test_a_cache_of_another_form_is_left_to_the_version_that_wrote_it(
+    take: Take, runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     take()
-    (kept,) = (tmp_path / "cache").iterdir()
-    kept.write_text(json.dumps({**json.loads(kept.read_text()), "schema": 99}))
+    monkeypatch.setattr(module, "_FORMAT", 99)
     take()
     assert len(runner.spawned) == 1
+    assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(take: Take, runner: Runner, tmp_path: Path) -> None:

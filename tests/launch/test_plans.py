@@ -260,3 +260,12 @@ def test_a_uv_that_was_found_is_found_again_without_a_process(
     monkeypatch.setattr("venvkit.tools.uv.client._versions", {})
     ask("m2", upgrade=True)
     assert len(asked) == 2
+
+
+def test_a_password_in_an_address_is_in_no_file(ask: Ask, index: HttpIndex, home: Path, tmp_path: Path) -> None:
+    wheel = f"{index.url.replace('http://', 'http://me:pw-HIDDEN-7@').removesuffix('/simple')}/files/"
+    env = ask("direct", f"tool @ {wheel}tool-1.0-py3-none-any.whl")
+    assert env.built
+    kept = [path for folder in (home, tmp_path / "cache") for path in folder.rglob("*") if path.is_file()]
+    assert (tmp_path / "cache" / "venvkit") in {parent for path in kept for parent in path.parents}
+    assert not [path for path in kept if b"pw-HIDDEN-7" in path.read_bytes()]

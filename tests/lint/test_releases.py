@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from venvkit.base.process import Runner
 from venvkit.errors import CancelledError
 from venvkit.lint.check import Checked, lint
 from venvkit.lint.registry import Registry
-from venvkit.lint.releases import NotAsked, Releases
+from venvkit.lint.releases import Releases, unasked
 from venvkit.spec.configuration.sources import Sources
 from venvkit.spec.data import data_dir
 from venvkit.spec.engines import EngineTable, load_engines
@@ -186,7 +187,7 @@ def test_a_folder_of_wheels_that_is_away_is_told(ask: Ask, wheels: Wheelhouse, t
 
 def test_without_uv_nothing_is_checked(spec_file: Callable[..., Path], engines: EngineTable) -> None:
     path = spec_file({"model_name": "m", "virtualenv": {"packages": ["six", "a", "b", "c"]}})
-    (found,) = lint([str(path)], engines=engines, releases=NotAsked("uv was not found")).findings
+    (found,) = lint([str(path)], engines=engines, releases=partial(unasked, "uv was not found")).findings
     assert (found.code, found.severity) == ("not-checked", "warning")
     assert found.what.endswith("`six`, `a`, `b` and 1 more (uv was not found)")
 

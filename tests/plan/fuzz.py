@@ -10,22 +10,23 @@ import collections
 import os
 import random
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from tests.plan.oracle import judged
 from tests.plan.solver import ENVIRONMENT, Index, OneConflict
 from venvkit.errors import NoSolutionError
 from venvkit.plan.families import NO_FAMILIES, Families, Pair
 from venvkit.plan.planner import make_plan
-from venvkit.plan.problem import Problem, Root
+from venvkit.plan.problem import Misfit, Problem, Root
 from venvkit.plan.values import Plan
 from venvkit.plan.view import Member
+from venvkit.spec.engine_values import BuildLine
 
 NAMES = "abcdef"
 VERSIONS = ("1.0", "2.0", "3.0")
@@ -102,6 +103,32 @@ def problem(draw: random.Random) -> tuple[Index, Problem]:
         no_inherit=frozenset(canonicalize_name(name) for name in NAMES if draw.random() < 0.05),
         families=families(draw),
         upgrade=draw.random() < 0.1,
+        misfits=misfits(draw, host),
+    )
+
+
+def with_lines(draw: random.Random, index: Index, posed: Problem) -> tuple[Problem, dict[str, Index]]:
+    """Let some names have builds for the host's own variant in an index of their own."""
+    if draw.random() >= 0.25:
+        return posed, {}
+    names = [canonicalize_name(name) for name in draw.sample(NAMES, 2)]
+    table = {name: {f"{version}+v": requires(draw) for version in VERSIONS if draw.random() < 0.65} for name in names}
+    line = BuildLine(names[0], tuple(names), "v", "https://line.example/v", draw.choice(("", f"{names[0]}==1.0+v")))
+    host = {
+        name: replace(item, version=f"{item.version}+v") if name in names and draw.random() < 0.7 else item
+        for name, item in posed.host.items()
+    }
+    return replace(posed, host=host, lines=dict.fromkeys(names, line)), {line.url: table}
+
+
+def misfits(draw: random.Random, host: Mapping[NormalizedName, Member]) -> tuple[Misfit, ...]:
+    """Return what does not load beside a distribution of the host."""
+    if draw.random() >= 0.2:
+        return ()
+    beside = [item.label for item in host.values()] or ["a==1.0"]
+    return tuple(
+        Misfit(canonicalize_name(name), draw.choice(VERSIONS), None, (draw.choice(beside),), "undefined symbol")
+        for name in draw.sample(NAMES, 2)
     )
 
 
@@ -116,12 +143,13 @@ def judge(seed: int) -> list[str]:
     """Return the faults of the answer to one random problem."""
     draw = random.Random(seed)
     index, posed = problem(draw)
+    posed, lines = with_lines(draw, index, posed)
     prefers = draw.randrange(1000)
-    answer = planned(posed, OneConflict(index, posed.host, prefers))
+    answer = planned(posed, OneConflict(index, posed.host, prefers, lines=lines))
     mixed = replace(posed, roots=tuple(reversed(posed.roots)), host=dict(reversed(posed.host.items())))
-    again = planned(mixed, OneConflict(index, mixed.host, prefers))
+    again = planned(mixed, OneConflict(index, mixed.host, prefers, lines=lines))
     same = str(again) == str(answer) if isinstance(answer, NoSolutionError) else again == answer
-    return judged(index, posed, answer) + ([] if same else ["the answer depends on the order of the input"])
+    return judged(index, posed, answer, lines) + ([] if same else ["the answer depends on the order of the input"])
 
 
 def with_uv(folder: Path) -> Callable[[int], list[str]]:

@@ -6,7 +6,7 @@ refusal must be true.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,16 @@ class Facts:
 
     index: Index
     posed: Problem
+    lines: Mapping[str, Index]
+
+    def requires(self, name: str, version: str) -> tuple[str, ...]:
+        """Return what a distribution of an index requires."""
+        found = [table[name][version] for table in self.tables if version in table.get(name, ())]
+        return found[0]
+
+    @property
+    def tables(self) -> list[Index]:
+        return [self.index, *self.lines.values()]
 
     @cached_property
     def host(self) -> Lines:
@@ -145,7 +155,7 @@ class Judgement:
     def __init__(self, facts: Facts, plan: Plan) -> None:
         self.facts, self.plan = facts, plan
         self.installed: Lines = {
-            str(item.name): (item.version, facts.index[item.name][item.version]) for item in plan.install
+            str(item.name): (item.version, facts.requires(item.name, item.version)) for item in plan.install
         }
         self.hidden = {str(item.name) for item in plan.hidden}
         seen = {name: item for name, item in facts.host.items() if name not in self.hidden}
@@ -163,6 +173,7 @@ class Judgement:
         yield from self.bounds()
         yield from self.protected()
         yield from self.hides()
+        yield from self.loads()
         yield from self.reports()
         yield from self.needless()
 
@@ -309,6 +320,22 @@ class Judgement:
         bounds = [*map(self.facts.pin, self.facts.runtime), *self.facts.guarded]
         return found if self.facts.solvable([line for _, line in self.claims], bounds) else []
 
+    def loads(self) -> Iterator[str]:
+        """Yield what may not load and is not told: known misfits, builds of another variant than the host's."""
+        told = {item.code: item.message for item in self.plan.warnings}
+        labels = set(map(self._label, self.view))
+        for one in self.facts.posed.misfits:
+            if one.name in self.installed and {*one.providers, f"{one.name}=={one.version}"} <= labels:
+                yield from () if "known-misfit" in told else (f"silent misfit: {one.name}=={one.version}",)
+        for name, line in self.facts.posed.lines.items():
+            version = self.installed.get(name, (line.variant,))[0]
+            if (
+                name in self.installed
+                and version.partition("+")[2] != line.variant
+                and "build-line-missing" not in told
+            ):
+                yield f"silent build of another variant: {name}=={version}"
+
     def _has_need(self, name: str) -> bool:
         """Tell whether a hidden distribution would be broken, or does not fit the host."""
         lost = (one for owner, one in self.facts.holding if owner == name and not self._holds(one))
@@ -324,7 +351,8 @@ class Judgement:
             if self._holds(one) and not known:
                 yield f"reported and holds: {owner} requires {text}"
         for item in self.plan.relaxed:
-            if self._holds(Requirement(item.requirement)):
+            # Another build of the host's version is not the host's.
+            if self._holds(Requirement(item.requirement)) and item.version == item.host_version:
                 yield f"relaxed and holds: {item.requirement}"
         optional = {root.line for root in self.facts.posed.roots if root.optional}
         yield from (f"absent: {item.requirement}" for item in self.plan.absent if item.requirement not in optional)
@@ -336,7 +364,8 @@ class Judgement:
         kept += [(f"runtime: {name}", self._with_extras(name)) for name in map(str, posed.runtime)]
         asked, _ = self._walk([*self.claims, *(kept if "repair" in posed.orphans else self._held_extras())])
         # An override also counts where a marker says that the requirement does not apply: uv's doing.
-        if not posed.overrides and (alone := self.installed.keys() - asked):
+        alone = self.installed.keys() - asked - set(map(str, self.plan.lines))
+        if alone and not posed.overrides:
             yield f"nothing asks for {sorted(alone)}"
         if posed.orphans == "report" or posed.families.pairs or posed.families.majors or not self.plan.broken:
             return
@@ -357,7 +386,9 @@ class Judgement:
         return f"{name}[{','.join(sorted(extras))}]" if extras else name
 
 
-def judged(index: Index, posed: Problem, answer: Plan | NoSolutionError) -> list[str]:
-    """Return the faults of the answer to a problem."""
-    facts = Facts(index, posed)
+def judged(
+    index: Index, posed: Problem, answer: Plan | NoSolutionError, lines: Mapping[str, Index] | None = None
+) -> list[str]:
+    """Return the faults of the answer to a problem; `lines` are the indexes of builds for the host."""
+    facts = Facts(index, posed, lines or {})
     return list(refusal(facts, answer) if isinstance(answer, NoSolutionError) else Judgement(facts, answer).faults())

@@ -5,7 +5,6 @@ It knows extras, cycles, overrides and excludes. Whether it prefers the host's v
 
 from __future__ import annotations
 
-import itertools
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,6 +116,7 @@ class OneConflict:
         seed: Decides which names keep the host's version where they can; with None, all of them do.
         opaque: Names whose requirements can not be read before the build.
         sdists: Names and versions for which there is no wheel.
+        lines: The index of each address that a question may tie names to.
     """
 
     index: Index
@@ -124,6 +124,7 @@ class OneConflict:
     seed: int | None = None
     opaque: frozenset[str] = frozenset()
     sdists: frozenset[tuple[str, str]] = frozenset()
+    lines: Mapping[str, Index] = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
 
     def resolve(self, question: Question) -> tuple[Pin, ...]:
@@ -139,15 +140,23 @@ class OneConflict:
                 for version, lines in versions.items()
                 if name not in question.wheels or (name, version) not in self.sdists
             }
-            for name, versions in self.index.items()
+            for name, versions in {**self.index, **self._tied(question)}.items()
         }
         world = World(index, host, Bent(question.overrides, question.excludes))
         goals, bounds = list(map(Requirement, question.requirements)), list(map(Requirement, question.constraints))
         direct = {one.name: one.url for one in goals if one.url}
         chosen = world.solve(goals, bounds, () if question.upgrade else filter(self._prefers, host))
         if chosen is None:
-            names = self._conflict(world, goals, bounds)
-            raise Unsolvable("no solution", mentions=names, details=(f"collide: {', '.join(sorted(names))}",))
+            ones = self._conflict(world, goals, bounds)
+            names = frozenset(canonicalize_name(one.name) for one in ones)
+            # uv's text cannot always be read so closely.
+            asks = tuple((canonicalize_name(one.name), str(one.specifier)) for one in ones if one.specifier)
+            raise Unsolvable(
+                "no solution",
+                mentions=names,
+                asks=asks if self._reads_closely else (),
+                details=(f"collide: {', '.join(sorted(names))}",),
+            )
         return tuple(
             Pin(canonicalize_name(name), version, direct.get(name))
             for name, version in chosen.items()
@@ -157,16 +166,27 @@ class OneConflict:
     def describe(self, pins: Iterable[Pin]) -> dict[NormalizedName, Description]:
         return {
             pin.name: Description(
-                None if pin.name in self.opaque else self.index[pin.name][pin.version],
+                None if pin.name in self.opaque else self._requires(pin),
                 builds=(pin.name, pin.version) in self.sdists,
             )
             for pin in pins
         }
 
+    def _requires(self, pin: Pin) -> tuple[str, ...]:
+        tables = (self.index, *self.lines.values())
+        return next(table[pin.name][pin.version] for table in tables if pin.version in table.get(pin.name, ()))
+
+    def _tied(self, question: Question) -> Index:
+        return {name: self.lines[url].get(name, {}) for name, url in question.tied}
+
+    @property
+    def _reads_closely(self) -> bool:
+        return self.seed is None or self.seed % 3 > 0
+
     def _prefers(self, name: str) -> bool:
         return self.seed is None or bool(zlib.crc32(f"{self.seed} {name}".encode()) % 3)
 
-    def _conflict(self, world: World, goals: list[Requirement], bounds: list[Requirement]) -> frozenset[NormalizedName]:
+    def _conflict(self, world: World, goals: list[Requirement], bounds: list[Requirement]) -> list[Requirement]:
         """Leave out what the conflict does not need, one by one: what remains is one conflict."""
         for kept, other in ((bounds, goals), (goals, bounds)):
             for one in list(kept):
@@ -174,4 +194,4 @@ class OneConflict:
                 pair = (other, less) if kept is bounds else (less, other)
                 if world.solve(*pair) is None:
                     kept.remove(one)
-        return frozenset(canonicalize_name(one.name) for one in itertools.chain(goals, bounds))
+        return [*goals, *bounds]

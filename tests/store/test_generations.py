@@ -37,8 +37,10 @@ def upgraded(world: World, *versions: str) -> None:
         assert asked(world, upgrade=number > 0) == version
 
 
-def test_a_shell_remembers_three(world: World) -> None:
+def test_a_shell_remembers_all_that_are_there_and_keeps_three(world: World) -> None:
     upgraded(world, "1.0", "2.0", "3.0", "4.0")
+    assert len(history(world.layout, world.shell)) == 4
+    collect(world.layout, Wish())
     past = history(world.layout, world.shell)
     assert [item.installed for item in past] == [("tool==4.0",), ("tool==3.0",), ("tool==2.0",)]
     assert [item.current for item in past] == [True, False, False]

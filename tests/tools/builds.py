@@ -15,6 +15,24 @@ print("No solution found; connection refused; https://me:hunter2@index.example/s
 raise SystemExit("error: operation timed out: the very end")
 """
 
+# A backend whose file starts with other lines: it builds NAME-1.0 with one empty module.
+WORKING = """
+import pathlib, zipfile
+
+def build_wheel(folder, settings=None, metadata=None):
+    name = pathlib.Path.cwd().name.partition("-")[0]
+    for line in open("PKG-INFO"):
+        if line.startswith("Name: "):
+            name = line[6:].strip()
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(pathlib.Path(folder, f"{name}-1.0-py3-none-any.whl"), "w") as out:
+        out.writestr(f"{name}.py", "")
+        out.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n")
+        out.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        out.writestr(f"{info}/RECORD", "")
+    return f"{name}-1.0-py3-none-any.whl"
+"""
+
 
 def add_source(folder: Path, name: str, backend: str, *, requires: str = "[]") -> Path:
     """Write NAME-1.0.tar.gz, whose build imports the module `backend`."""

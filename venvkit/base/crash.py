@@ -14,7 +14,7 @@ POINTS = (
     # the model's shell
     "shell-foreign", "shell-attempt", "shell-made", "shell-mark", "shell-scripts", "shell-pointed",
     # the steps between them
-    "request-locked", "planned", "obtained", "pointed", "recorded",
+    "request-locked", "planned", "obtained", "pointed", "recorded", "repaired", "condemned",
     # every file that is replaced: written beside its place, and put there
     "receipt-written", "receipt-replaced", "mark-written", "mark-replaced", "pointer-written", "pointer-replaced",
     "index-written", "index-replaced", "config-written", "config-replaced",

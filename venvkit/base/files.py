@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -93,6 +94,27 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def made_once(place: Path, mark: str) -> Iterator[Path]:
+    """Yield a new folder to fill, which gets the name `place` when the block ends.
+
+    Where another process was first, its folder, which holds an entry `mark` too, stays.
+    """
+    import tempfile
+
+    place.parent.mkdir(parents=True, exist_ok=True)
+    attempt = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        yield attempt
+        try:
+            attempt.rename(place)
+        except OSError:
+            if not (place / mark).exists():
+                raise
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)
 
 
 def remove_tree(path: Path) -> None:

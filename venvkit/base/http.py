@@ -75,7 +75,6 @@ class Client:
     """Asks servers, from any number of threads, in a `with` block. Leaving the block ends what is still being asked.
 
     Args:
-        network: How they are reached.
         limits: The most that each request may take.
         seconds: The most that all requests together may take, from now.
         tick: Called every 50 ms, and before each request, by the thread that waits for it: raises to give up.

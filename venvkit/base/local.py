@@ -64,6 +64,12 @@ def local_path(url: str | None) -> str | None:
     return unquote(parts.path) if parts.scheme == "file" else None
 
 
+def local_size(url: str) -> int | None:
+    """Return the size in bytes of the file that a `file:` URL names; None where it names none."""
+    path = local_path(url)
+    return os.stat(path).st_size if path is not None and os.path.isfile(path) else None  # noqa: PTH113, PTH116
+
+
 def content_digest(path: str) -> str | None:
     """Return the sha256 of a file's content, or the digest of a source tree's names and contents.
 

@@ -9,7 +9,6 @@ def expand_home(text: str, user_home: str = "") -> str:
     """Return a path with a leading `~` or `~name` replaced by the home directory; an unknown `~name` stays.
 
     Args:
-        text: The path.
         user_home: The directory that a plain `~` stands for; empty takes the one of this process's user.
     """
     if user_home and (text == "~" or text.startswith("~/")):
@@ -21,7 +20,6 @@ def absolute_path(text: str, user_home: str = "") -> str:
     """Return a path in full: `~` is a home directory, and a relative path starts at the working directory.
 
     Args:
-        text: The path.
         user_home: The directory that a plain `~` stands for; empty takes the one of this process's user.
 
     Raises:

@@ -97,7 +97,6 @@ class Runner(Struct, frozen=True):
         """Run one child to its end.
 
         Args:
-            argv: Program and arguments.
             env: The child's whole environment; None passes ours on.
             cwd: Working directory; callers name a neutral one for tools that read configuration from it.
             timeout: Deadline in seconds, else the runner's.

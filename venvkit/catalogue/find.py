@@ -24,7 +24,6 @@ class Asked(Struct, frozen=True):
     """The caller's description of the model to launch.
 
     Args:
-        name: Its name, in its exact spelling.
         type: Its model type, compared without case.
         variant: Its number among those of its name and type, from 1.
         engine: The engine of the launch: a variant that is made for it is preferred.
@@ -82,10 +81,6 @@ def all_models(sources: Sequence[Source], *, type: str | None = None, name: str 
     """Return all models that can be found, in the order of their places.
 
     A model hides those of its name and type in later places; its own variants stand side by side.
-
-    Args:
-        type: Only those of this type.
-        name: Only those of this name.
 
     Raises:
         VenvkitError: A source cannot be read.

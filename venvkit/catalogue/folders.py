@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+
+from msgspec import Struct
 
 from venvkit.base.documents import decode, format_of, read_document
 from venvkit.base.watch import Watch
@@ -19,27 +21,23 @@ from venvkit.spec.model import ModelSpec, parse_object
 _INSTALLED = ("host", "own")
 
 
-class Folders:
+class Folders(Struct, frozen=True):
     """A source of models: folders, the first one that has a model wins.
 
     Args:
-        places: The folders, in their order.
         cache_dir: Where the indexes of the folders are kept between calls; None keeps nothing.
     """
 
-    __slots__ = ("_cache_dir", "_places")
-
-    def __init__(self, places: Sequence[Place], *, cache_dir: Path | None) -> None:
-        self._places = tuple(places)
-        self._cache_dir = cache_dir
+    places: tuple[Place, ...]
+    cache_dir: Path | None
 
     def named(self, name: str, *, type: str | None = None) -> Listing:
         """Return the models of one name in the first place that has any; the places behind it are not looked at."""
         looked: list[Index] = []
         watches: list[Watch] = []
         models: tuple[Model, ...] = ()
-        for place in self._places:
-            index = read_index(place, cache_dir=self._cache_dir)
+        for place in self.places:
+            index = read_index(place, cache_dir=self.cache_dir)
             models = tuple(model for model in index.models if model.name == name and model.is_of(type))
             looked.append(index)
             watches += _decisive(index, models)
@@ -50,10 +48,10 @@ class Folders:
 
     def all(self) -> Listing:
         """Return all models of all places, those that an earlier place hides too."""
-        looked = [read_index(place, cache_dir=self._cache_dir) for place in self._places]
+        looked = [read_index(place, cache_dir=self.cache_dir) for place in self.places]
         models = tuple(model for index in looked for model in index.models)
         watches = _pruned(watch for index in looked for watch in index.watches)
-        return Listing(models, _faults(looked), watches, looked=self._places)
+        return Listing(models, _faults(looked), watches, looked=self.places)
 
     def load(self, model: Model) -> ModelSpec:
         """Return the spec of a model that was listed.

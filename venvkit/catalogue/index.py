@@ -19,7 +19,8 @@ from venvkit.catalogue.values import Model, Place
 from venvkit.errors import SpecError
 from venvkit.spec.fields import kind_of
 
-_SCHEMA = 3
+# Part of the name of an index: raise it when the form changes.
+_FORMAT = 4
 # Bytes of one file. The largest of the catalogue has 0.7 million.
 _LARGEST = 32_000_000
 _SHOWN = 3
@@ -40,7 +41,6 @@ class Bare(Struct, frozen=True):
 class Index(Struct, frozen=True):
     """The models of a place, and the watches under which they are current."""
 
-    schema: int
     place: Place
     models: tuple[Model, ...]
     bare: tuple[Bare, ...]
@@ -52,12 +52,11 @@ def read_index(place: Place, *, cache_dir: Path | None) -> Index:
     """Return the index of a folder, from the cache where its watches hold.
 
     Args:
-        place: Any but a server.
         cache_dir: Where indexes are kept, one file for each place; None, or one that cannot be written, keeps nothing.
     """
-    path = cache_dir / f"{digest([_SCHEMA, place.kind, place.folder])}.json" if cache_dir else None
+    path = cache_dir / f"{digest([_FORMAT, place.kind, place.folder])}.json" if cache_dir else None
     kept = cachefile.load(path, Index) if path else None
-    if kept is not None and (kept.schema, kept.place) == (_SCHEMA, place) and changed(kept.watches) is None:
+    if kept is not None and kept.place == place and changed(kept.watches) is None:
         return kept
     started = time.time_ns()
     reading = _Reading(place)
@@ -92,7 +91,7 @@ class _Reading(Struct):
             self.watches.append(stat_watch(path))
             self._read(path, type)
         found = (numbered(self.models), tuple(self.bare), tuple(self.faults), tuple(self.watches))
-        return Index(_SCHEMA, self.place, *found)
+        return Index(self.place, *found)
 
     def _files(self) -> Iterator[tuple[str, str]]:
         """Yield the files that may hold models, each with the type that its folder gives."""

@@ -35,7 +35,6 @@ def describe(
     """Return the model that an object stands for; its variant is 1.
 
     Args:
-        table: The object.
         place: Where it is offered.
         path: The file or URL that it is read from.
         type: The type that its place gives; `""` takes the object's own `model_type`.

@@ -17,7 +17,6 @@ def local_places(*, specs: Sequence[str], home: str, site_dirs: Sequence[str]) -
     type. It need not exist: what is not there now may be there at the next launch.
 
     Args:
-        specs: Folders that the caller names.
         home: XINFERENCE_HOME.
         site_dirs: The directories where the host looks for packages, in its order.
 

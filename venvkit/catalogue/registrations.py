@@ -54,11 +54,8 @@ class Registrations:
     """The models that a server has registered, for a `with` block.
 
     Args:
-        endpoint: The server.
-        network: The way to it.
         key: Sent as a bearer token in place of the endpoint's credentials. No request leaves for another address.
         limits: The most that one answer may take.
-        cancel: Set by the caller to stop.
         observer: Is told about once a second that the server is waited for.
 
     Raises (each method):

@@ -35,7 +35,6 @@ class Server:
     Args:
         settings: Where the server is, the key that it wants (VENVKIT_API_KEY), and the health checks.
         environ: Where proxies and certificates are looked up.
-        cancel: Set by the caller to stop.
         observer: Is told about once a second that the server is waited for.
         limits: The most that one answer may take.
 

@@ -25,7 +25,6 @@ class Place(Struct, frozen=True):
     """A folder of specs, or a server.
 
     Args:
-        kind: What sort of place it is.
         folder: The directory, or the server's URL.
     """
 
@@ -47,7 +46,6 @@ class Model(Struct, frozen=True):
     """One spec that a place offers, not parsed yet.
 
     Args:
-        name: The model's name.
         type: Its model type, `""` where nothing says it.
         place: Where it is offered.
         path: The file, or the URL, that it is read from.

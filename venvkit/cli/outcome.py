@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from venvkit.cli.page.blocks import Block
 from venvkit.cli.page.text import masked
@@ -38,11 +38,6 @@ class Outcome(Struct, frozen=True):
     def status(self) -> int:
         """The exit status."""
         return self.failure.exit_code if self.failure else 0
-
-
-def plain(value: object) -> Any:
-    """Return a frozen value as dicts, lists and scalars; a path as its text."""
-    return to_builtins(value, enc_hook=str)
 
 
 def told(fault: object) -> dict[str, object]:

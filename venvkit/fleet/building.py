@@ -42,7 +42,6 @@ class Made(Struct, frozen=True):
 
     Args:
         environment: Where its environment is, whether it was built now or was there; None when there is none.
-        trouble: Why there is none.
         seconds: How long it took.
         warnings: What the operator should know.
     """

@@ -13,7 +13,7 @@ from msgspec import Struct
 from venvkit.base import cachefile
 from venvkit.fleet.values import Answer
 
-_SCHEMA = 1
+_FORMAT = 2
 _DAY = 86400.0
 # What a source's absence or a missing compiler decides may be mended any minute.
 _SHORT = 600.0
@@ -24,13 +24,6 @@ _PRUNED_AFTER = 7 * _DAY
 _SKEW = 60.0
 
 
-class _Kept(Struct, frozen=True):
-    """The form of a kept answer."""
-
-    schema: int
-    answer: Answer
-
-
 class Answers(Struct, frozen=True):
     """The kept answers, one file each in `folder`."""
 
@@ -38,16 +31,13 @@ class Answers(Struct, frozen=True):
 
     def get(self, request: str, now: float) -> Answer | None:
         """Return the answer to a request, when there is one that still counts at `now` (seconds since 1970)."""
-        kept = cachefile.load(self._path(request), _Kept)
-        if kept is None or kept.schema != _SCHEMA:
-            return None
-        age = now - kept.answer.made
-        return kept.answer if -_SKEW <= age < lasting(kept.answer) else None
+        kept = cachefile.load(self._path(request), Answer, checked=True)
+        return kept if kept is not None and -_SKEW <= now - kept.made < lasting(kept) else None
 
     def put(self, request: str, answer: Answer) -> None:
         """Keep an answer, if it is of a kind that counts for a while."""
         if lasting(answer) > 0:
-            cachefile.store(self._path(request), _Kept(_SCHEMA, answer))
+            cachefile.store(self._path(request), answer, checked=True)
 
     def prune(self, now: float) -> None:
         """Remove what is too old to count, and what a killed run left half written."""
@@ -58,7 +48,7 @@ class Answers(Struct, frozen=True):
                         path.unlink()
 
     def _path(self, request: str) -> Path:
-        return self.folder / f"{request}.json"
+        return self.folder / f"{request}-{_FORMAT}.json"
 
 
 def lasting(answer: Answer) -> float:

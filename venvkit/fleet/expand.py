@@ -136,11 +136,7 @@ def _with_engine(launches: Sequence[Launch], engines: EngineTable, name: str) ->
     wanted = engine_key(known.name if known else name)
     found = [launch for launch in launches if launch.engine and engine_key(launch.engine) == wanted]
     if not found and known is None:
-        near = engines.nearest(name, {launch.engine for launch in launches if launch.engine})
-        raise UsageError(
-            f"no spec and no engine data names the engine {quoted(name)}",
-            code="engine-unknown",
-            where="--engine",
-            remedy=f"did you mean `{near}`?" if near else f"known are {', '.join(one.name for one in engines.engines)}",
-        )
+        named = {launch.engine for launch in launches if launch.engine}
+        message = f"no spec and no engine data names the engine {quoted(name)}"
+        raise engines.unknown(message, name, where="--engine", others=named)
     return found

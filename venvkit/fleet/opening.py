@@ -37,8 +37,6 @@ class Ground(Struct, frozen=True):
         choices: What the caller chose for all of them.
         services: What they are planned with.
         reading: The reading of a call that asks for nothing: its host, tool and settings.
-        engines: The engine data.
-        sources: Where models come from.
     """
 
     choices: Choices

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from venvkit.base import cachefile
 from venvkit.base.digest import canonical_json
-from venvkit.base.files import Sync, write_atomically
+from venvkit.base.files import Sync, remove_tree, write_atomically
 
 MARK = "venvkit-shell.json"
 SCHEMA = 1
-# How many environments a shell keeps: the one in force and those that a rollback may go back to.
 KEPT = 3
+"""How many environments a shell keeps by default: the one in force and those that a rollback may go back to."""
 
 
 class Generation(Struct, frozen=True):
@@ -57,13 +57,19 @@ class Mark(Struct, frozen=True):
     def with_current(self, environment: Path, now: str) -> Mark:
         """Return the mark after `environment` was put in force; one that was there before keeps its place.
 
-        A number of the same content key replaces its predecessors: those were spoilt, and the same otherwise.
+        A number of the same content key takes the place of its predecessor, which was spoilt and the same otherwise.
         """
         if any(item.environment == environment for item in self.generations):
             return replace(self, environment=environment)
-        key = environment.name.rpartition("-")[0]
-        others = tuple(item for item in self.generations if item.id.rpartition("-")[0] != key)
-        return Mark(environment, (Generation(environment, now), *others), self.rollbacks).keeping(KEPT)
+        spoilt = {path for path in self.environments if _key(path) == _key(environment)}
+        others = [item for item in self.generations if item.environment not in spoilt]
+        place = next((n for n, item in enumerate(self.generations) if item.environment in spoilt), 0)
+        led = [item for item in self.rollbacks if item.now in spoilt]
+        rollbacks = {item.former: item for item in self.rollbacks}
+        # What a rollback leads to the predecessor, and what it has led there already.
+        rollbacks |= {path: Rollback(path, environment, item.at) for item in led for path in (item.former, item.now)}
+        generations = (*others[:place], Generation(environment, now), *others[place:])
+        return Mark(environment, generations, tuple(rollbacks.values()))
 
     def rolled_back(self, environment: Path, at: int) -> Mark:
         """Return the mark after a rollback to one of its generations."""
@@ -86,38 +92,30 @@ class Mark(Struct, frozen=True):
         kept = (item for item in self.generations if item.environment != environment or environment == self.environment)
         return replace(self, generations=tuple(kept))
 
-    def keeping(self, count: int) -> Mark:
-        """Return the mark with the newest `count` generations, and the one in force in any case."""
-        count = max(count, 1)
-        kept = self.generations[:count]
-        if all(item.environment != self.environment for item in kept):
-            kept = (*kept[: count - 1], *(item for item in self.generations if item.environment == self.environment))
-        return replace(self, generations=kept)
+
+def _key(environment: Path) -> str:
+    return environment.name.rpartition("-")[0]
 
 
-def new_mark(environment: Path, now: str) -> Mark:
-    """Return the mark of a new shell."""
-    return Mark(environment, (Generation(environment, now),))
+def new_mark(environment: Path, now: str, *former: Path) -> Mark:
+    """Return the mark of a new shell, or of one whose mark was spoilt and that led to `former` environments."""
+    return Mark(environment, tuple(Generation(path, now) for path in dict.fromkeys((environment, *former))))
 
 
-class _StoredGeneration(Struct, frozen=True):
-    environment: str
-    since: str
-
-
-class _StoredRollback(Struct, frozen=True):
-    former: str
-    now: str
-    at: int
-
-
-class _Stored(Struct, frozen=True):
+class _Stored(Mark, frozen=True, kw_only=True):
     """The form of a stored mark; version 0.1 wrote no rollbacks."""
 
     schema: int
-    environment: str
-    generations: tuple[_StoredGeneration, ...]
-    rollbacks: tuple[_StoredRollback, ...] = ()
+
+
+def is_newer_mark(shell: Path) -> bool:
+    """Tell whether a later version of venvkit wrote the mark of a shell, which alone may judge and change it."""
+    head = cachefile.load(shell / MARK, _Head)
+    return head is not None and head.schema > SCHEMA
+
+
+class _Head(Struct, frozen=True):
+    schema: int
 
 
 def read_mark(shell: Path) -> Mark | None:
@@ -125,13 +123,13 @@ def read_mark(shell: Path) -> Mark | None:
     stored = cachefile.load(shell / MARK, _Stored)
     if stored is None or stored.schema != SCHEMA:
         return None
-    generations = tuple(Generation(Path(item.environment), item.since) for item in stored.generations)
-    rollbacks = tuple(Rollback(Path(item.former), Path(item.now), item.at) for item in stored.rollbacks)
-    mark = Mark(Path(stored.environment), generations, rollbacks)
+    mark = Mark(stored.environment, stored.generations, stored.rollbacks)
     return mark if all(item.is_absolute() for item in mark.environments) else None
 
 
 def write_mark(shell: Path, mark: Mark, *, sync: Sync = "content") -> None:
     """Write a shell's mark, atomically."""
     content = {"schema": SCHEMA, **to_builtins(mark, enc_hook=str)}
+    if (shell / MARK).is_dir():  # it cannot be replaced by a file
+        remove_tree(shell / MARK)
     write_atomically(shell / MARK, canonical_json(content), what="mark", sync=sync)

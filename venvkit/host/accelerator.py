@@ -16,8 +16,7 @@ from venvkit.host.metadata import read_text
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.settings.kinds import ACCELERATOR, accelerator_facts
 
-_SCHEMA = 1
-_CACHE_NAME = "accelerator.json"
+_CACHE_NAME = "accelerator-2.json"
 _FACT_FILES = ("/proc/sys/kernel/random/boot_id", "/sys/module/nvidia/version", "/proc/driver/nvidia/version")
 _DEV = Path("/dev")
 _TORCH_CUDA = re.compile(r"^cuda\s*(?::[^=\n]*)?=\s*['\"](\d+(?:\.\d+)*)['\"]", re.MULTILINE)
@@ -44,7 +43,6 @@ class Accelerator(Struct, frozen=True):
 class _Kept(Struct, frozen=True):
     """The form of the cached facts."""
 
-    schema: int
     watches: tuple[Watch, ...]
     cuda: nvml.Cuda
 
@@ -113,14 +111,14 @@ def _driver_facts(cache_dir: Path | None) -> nvml.Cuda:
         return nvml.Cuda()
     path = cache_dir / _CACHE_NAME if cache_dir else None
     kept = cachefile.load(path, _Kept) if path else None
-    if kept is not None and kept.schema == _SCHEMA and changed(kept.watches) is None:
+    if kept is not None and changed(kept.watches) is None:
         return kept.cuda
     watches = tuple(accelerator_watches())
     facts = nvml.query()
     if facts is None:  # it may answer in a moment (a driver being loaded): nothing to keep
         return nvml.Cuda()
     if path:
-        cachefile.store(path, _Kept(_SCHEMA, watches, facts))
+        cachefile.store(path, _Kept(watches, facts))
     return facts
 
 

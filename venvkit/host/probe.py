@@ -52,8 +52,6 @@ def find_python(wanted: str, runner: Runner, uv: str) -> str:
     Args:
         wanted: A version or any other request uv knows (`3.12`, `pypy3.11`, `>=3.11`), a path, or a venv's
             directory.
-        runner: Runs uv.
-        uv: The uv program.
 
     Raises:
         UsageError: There is none (`interpreter-missing`).
@@ -61,18 +59,8 @@ def find_python(wanted: str, runner: Runner, uv: str) -> str:
     if os.sep in wanted or os.path.isdir(wanted):  # noqa: PTH112 - a bare version is no path
         return _locate(wanted)
     # An activated venv is no answer to "which Python 3.12": --system looks at real installations only.
-    argv = [
-        uv,
-        "python",
-        "find",
-        "--system",
-        "--no-project",
-        "--no-python-downloads",
-        "--offline",
-        "--",
-        wanted,
-    ]
-    done = runner.run(argv, cwd=_NEUTRAL_CWD, timeout=_TIMEOUT_S)
+    flags = ("--system", "--no-project", "--no-python-downloads", "--offline")
+    done = runner.run([uv, "python", "find", *flags, "--", wanted], cwd=_NEUTRAL_CWD, timeout=_TIMEOUT_S)
     found = done.stdout.strip()
     if done.status == 0 and Path(found).is_absolute():
         return found
@@ -109,8 +97,6 @@ def probe(python: str, runner: Runner, *, environ: Mapping[str, str] | None = No
     byte-code writing is off, and its working directory is neutral.
 
     Args:
-        python: Absolute path of the interpreter.
-        runner: Runs it.
         environ: The environment variables it starts with, else ours.
 
     Raises:

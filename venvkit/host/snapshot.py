@@ -23,7 +23,8 @@ from venvkit.host.interpreter import Interpreter
 from venvkit.host.probe import probe, probe_environ
 from venvkit.settings.keys import INTERPRETER_VARIABLES
 
-_SCHEMA = 3
+# Part of the name of a cached snapshot: raise it when the form changes.
+_FORMAT = 4
 # The kernel changes with a reboot, or with the machine a shared home is mounted on, and decides no plan.
 _KERNEL_FACTS = ("platform_release", "platform_version")
 _KERNEL_FILES = ("/proc/sys/kernel/osrelease", "/proc/sys/kernel/version")
@@ -34,7 +35,6 @@ class HostSnapshot(Struct, frozen=True):
     """What the host was at one moment.
 
     Args:
-        interpreter: The host's interpreter.
         distributions: Every distribution it can import, sorted by name.
         unreadable: What is in its site directories and could not be taken into account.
         watches: What must not have changed for this to be still true.
@@ -65,23 +65,13 @@ class HostSnapshot(Struct, frozen=True):
         return {distribution.name: distribution.version for distribution in self.distributions}
 
 
-class _Kept(Struct, frozen=True):
-    """The form of a cached snapshot."""
-
-    schema: int
-    snapshot: HostSnapshot
-
-
 def take_snapshot(python: str, *, runner: Runner, cache_dir: Path | None, environ: Mapping[str, str]) -> HostSnapshot:
     """Return the snapshot of the host whose interpreter is at `python`.
 
     One process when there is no snapshot in `cache_dir` whose watches hold, else none.
 
     Args:
-        python: Absolute path of the host's interpreter.
-        runner: Runs it.
         cache_dir: Where snapshots are kept; None, or a directory that cannot be written, keeps nothing.
-        environ: The environment variables the host starts with.
 
     Raises:
         UsageError: There is no such interpreter, or it is too old.
@@ -98,7 +88,7 @@ def take_snapshot(python: str, *, runner: Runner, cache_dir: Path | None, enviro
         snapshot, settled = _take(python, runner, environ)
     # What a version manager's shim starts depends on files that nothing here watches.
     if kept_at and settled and snapshot.interpreter.python == python:
-        cachefile.store(kept_at, _Kept(_SCHEMA, snapshot))
+        cachefile.store(kept_at, snapshot)
     return snapshot
 
 
@@ -114,13 +104,12 @@ def _load(path: Path) -> HostSnapshot | None:
     known = _loaded.get(path)
     if known is not None and known[0] == state and len(state) > 2:
         return known[1]
-    kept = cachefile.load(path, _Kept)
-    if kept is None or kept.schema != _SCHEMA:
-        return None
-    if len(_loaded) >= _MOST:
-        _loaded.clear()
-    _loaded[path] = (state, kept.snapshot)
-    return kept.snapshot
+    kept = cachefile.load(path, HostSnapshot)
+    if kept is not None:
+        if len(_loaded) >= _MOST:
+            _loaded.clear()
+        _loaded[path] = (state, kept)
+    return kept
 
 
 def _take(python: str, runner: Runner, environ: Mapping[str, str]) -> tuple[HostSnapshot, bool]:
@@ -189,7 +178,7 @@ def _fingerprint(interpreter: Interpreter, distributions: tuple[Distribution, ..
 def _cache_key(python: str, environ: Mapping[str, str]) -> str:
     env = probe_environ(environ)
     user = os.getuid() if hasattr(os, "getuid") else ""  # its user site counts for its owner alone
-    return digest([_SCHEMA, python, user, [[name, env.get(name)] for name in INTERPRETER_VARIABLES]])
+    return digest([_FORMAT, python, user, [[name, env.get(name)] for name in INTERPRETER_VARIABLES]])
 
 
 def _canonical(name: str) -> str:

@@ -66,9 +66,13 @@ _NAMING = ("model_type", "variant", "specs", "from_server")
 
 
 class Call:
-    """What is asked: a model, and the caller's choices, a value for each option (see `venvkit.spec.options`)."""
+    """What is asked: a model, and the caller's choices, a value for each option (see `venvkit.spec.options`).
 
-    __slots__ = ("choices", "environ", "given", "settings")
+    Attributes:
+        spoilt: The path of an environment that must not answer, because it is being repaired; empty for none.
+    """
+
+    __slots__ = ("choices", "environ", "given", "settings", "spoilt")
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class Call:
         # The key of the server is nothing for installers and what they build: the settings have read it.
         self.environ = {name: value for name, value in environ.items() if name != "VENVKIT_API_KEY"}
         self.given = Given(spec)
+        self.spoilt = ""
 
     def choice(self, name: str, default: Any) -> Any:
         """Return the caller's choice of `name`, else `default` (a setting)."""

@@ -65,7 +65,7 @@ def look_again(
         planned = entry.get("planned", 0)
         led = mark.led_to(own, planned) if mark is not None else None
         for environment in filter(None, (led, own)):
-            if not exists(environment):
+            if not exists(environment) or str(environment) == reading.call.spoilt:
                 continue
             lease = Lease(layout.lease(environment.name))
             receipt = intact(environment)
@@ -152,6 +152,7 @@ def _builder(layout: Layout, reading: Reading, services: Services, near: Callabl
         uv_version=reading.tool[1],
         max_builds=reading.call.settings.max_builds,
         verdicts=services.cache / "verdicts",
+        spoilt=reading.call.spoilt,
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from venvkit.base import crash
-from venvkit.errors import NoSolutionError, ProofError, SourceError
+from venvkit.errors import NoSolutionError, ProofError, SourceError, SpecError
 from venvkit.events import Observer, PhaseStarted, Warned, guarded
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
@@ -62,7 +62,14 @@ def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Ev
 
         services = open_services(call, notify, cancel)
         host = look_at_host(call, services)
-        named = find_named(call, host, services)
+        try:
+            named = find_named(call, host, services)
+        except SpecError as error:
+            if error.code != "model-unknown":
+                raise
+            from venvkit.launch.stored import in_force
+
+            return in_force(layout, call, error, notify)
         reading = read_request(call, see(call, host, services), named, services)
         found, former = _look_again(layout, key, reading, services)
         if found is not None:
@@ -107,7 +114,7 @@ def _turn(
         with hold(layout.request_lock(key), what=what, observer=observer, cancel=cancel, soft=layout.soft) as lock:
             crash.at("request-locked")
             since = asked if call.choices["upgrade"] else 0.0
-            yield _made_meanwhile(layout, key, since) if lock.waited else None
+            yield _made_meanwhile(layout, call, key, since) if lock.waited else None
     except OSError as error:
         from venvkit.store.disk.space import disk_error
 
@@ -121,7 +128,7 @@ def _label(call: Call) -> str:
     return given.value.name if given.value is not None else os.path.basename(given.path or given.name or "")  # noqa: PTH119
 
 
-def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | None:
+def _made_meanwhile(layout: Layout, call: Call, key: str, since: float) -> Environment | None:
     """Return the environment that was recorded after `since` and is still what the request asks for."""
     path = layout.request(key)
     try:
@@ -129,7 +136,7 @@ def _made_meanwhile(layout: Layout, key: str, since: float) -> Environment | Non
     except OSError:
         return None
     entry = read_entry(str(path)) if fresh else None
-    return answered_by(entry) if entry is not None else None
+    return answered_by(entry) if entry is not None and entry["facts"]["path"] != call.spoilt else None
 
 
 def _look_again(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from venvkit.base.process import Runner
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Observer
+from venvkit.formats.receipt import Receipt
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
 from venvkit.proof.check import Finding, check_receipt
 from venvkit.store.layout import Layout
@@ -43,6 +45,7 @@ class Examiner:
         self._cancel = cancel
         self._runner = Runner(cancel=cancel)
         self._hosts: dict[str, HostSnapshot | Finding] = {}
+        self._environments: dict[Path, tuple[Finding, ...]] = {}
 
     def examine(self, found: Iterable[Entry]) -> tuple[Verdict, ...]:
         """Prove the environments of these entries.
@@ -82,14 +85,20 @@ class Examiner:
 
     def _findings(self, entry: Entry) -> tuple[Finding, ...]:
         receipt = entry.receipt
-        if receipt is None or entry.environment is None:
+        if receipt is None or entry.environment is None or entry.state == "foreign":
             return (Finding("spoilt", entry.problem),)
+        if entry.environment not in self._environments:
+            self._environments[entry.environment] = self._of_environment(entry.environment, receipt)
+        return self._environments[entry.environment]
+
+    def _of_environment(self, environment: Path, receipt: Receipt) -> tuple[Finding, ...]:
+        """Return the findings of an environment, which several models may share."""
         if not receipt.host_python:
-            return check_receipt(entry.environment, receipt, None)
+            return check_receipt(environment, receipt, None)
         host = self._hosts.get(receipt.host_python)
         if host is None:
             host = self._hosts[receipt.host_python] = self._snapshot(receipt.host_python)
-        return (host,) if isinstance(host, Finding) else check_receipt(entry.environment, receipt, host)
+        return (host,) if isinstance(host, Finding) else check_receipt(environment, receipt, host)
 
     def _snapshot(self, python: str) -> HostSnapshot | Finding:
         """Return the host's snapshot, or a finding where its interpreter is gone or does not start."""

@@ -163,6 +163,7 @@ class Environment:
             cwd: Its working directory.
 
         Raises:
+            UsageError: The command installs into the host or the sealed environment (`install-refused`).
             MachineError: The environment is gone (`environment-gone`), the program is not there (`no-program`), the
                 time is over (`timeout`), or the exit status was lost (`status-lost`).
         """
@@ -179,7 +180,7 @@ class Environment:
         ignores SIGCHLD, or that waits for all children.
 
         Raises:
-            MachineError: As `run`, but for `timeout` and `status-lost`.
+            VenvkitError: As `run`, but for `timeout` and `status-lost`.
         """
         from venvkit.base.process import start
         from venvkit.store.lock.lease import open_alone
@@ -209,6 +210,10 @@ class Environment:
     def _command(self, argv: Sequence[str]) -> list[str]:
         """Return a command whose interpreter, when it names one, is the environment's."""
         command = [os.fspath(word) for word in argv]
+        if not self.is_host:
+            from venvkit.launch.installs import refuse_install
+
+            refuse_install(command, self.model)
         if not command or not _is_interpreter(command[0]):
             return command
         python: str = self._facts["python"]

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from venvkit.base import cachefile
 from venvkit.base.local import look_at
+from venvkit.base.mask import mask
 from venvkit.plan.values import Plan
 from venvkit.settings.keys import SOURCE_PREFIXES, key_environ
 from venvkit.spec.configuration.uv import read_uv_config
@@ -64,7 +65,7 @@ class Plans(Struct, frozen=True):
         return kept.plan if look is not None and look.digest == kept.looked else None
 
     def put(self, digest: str, plan: Plan, sources: Iterable[str], *, began: float) -> None:
-        """Keep a plan, unless what it came from can change unseen.
+        """Keep a plan, unless what it came from can change unseen, or an address in it holds a password.
 
         Args:
             sources: Every text that names a source: addresses, folders, requirement lines, variables.
@@ -74,6 +75,8 @@ class Plans(Struct, frozen=True):
         paths = local_paths(texts)
         look = None if names_checkout(texts) else look_at(paths)
         if look is None or look.newest >= (began - _TICK_S) * 1e9:
+            return
+        if any(mask(url) != url for item in plan.install for url in (item.url, item.description.url) if url):
             return
         place, kept = self._place(digest), _Kept(_SCHEMA, paths, look.digest, plan)
         # To replace a file costs as much as all the rest of a plan that changes nothing.

@@ -43,7 +43,6 @@ def lint(
 
     Args:
         paths: Files, and folders that are searched with all that is below them.
-        engines: The engine data.
         variables: Names of the `#variables#` that a launch passes, without the hashes.
         releases: Looks for releases; None leaves the indexes alone.
 

@@ -61,9 +61,6 @@ class Finding(Struct, frozen=True):
     Args:
         code: Stable, kebab-case: one of `SEVERITIES`, or that of an error of the spec itself.
         severity: `error` for what cannot work, `warning` for what hardly was meant.
-        spot: Where it is.
-        what: One sentence.
-        remedy: What to do.
     """
 
     code: str

@@ -33,7 +33,6 @@ class _Entry(Struct, frozen=True):
 
     Args:
         number: The line of the packages that it comes from.
-        name: The distribution.
         root: Its condition, None without one.
         text: The requirement as it is told.
         own: It is that line itself, and not a package that the line's placeholder stands for.

@@ -19,8 +19,6 @@ def unknown_names(subject: Subject, engines: EngineTable, variables: Collection[
     """Yield the names of a spec that nothing stands behind.
 
     Args:
-        subject: The spec.
-        engines: The engine data.
         variables: Names of the `#variables#` that have a value, without the hashes.
     """
     for number, line in enumerate(subject.lines):

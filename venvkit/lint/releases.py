@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
@@ -33,7 +34,6 @@ class Releases(Struct, frozen=True):
     """Finds requirements that no source has a release for.
 
     Args:
-        uv: The tool.
         pip: The sources of pip's configuration.
         exclude_newer: The limit in force where a spec sets none.
         observer: Told that the sources are asked.
@@ -80,23 +80,18 @@ class Releases(Struct, frozen=True):
                         yield one, answer.missing[one.text], answer.lost
 
 
-class NotAsked(Struct, frozen=True):
-    """Finds nothing but that no source can be asked, for a machine without uv."""
-
-    why: str
-
-    def __call__(self, subjects: Sequence[Subject], worlds: Worlds, void: Collection[Spot]) -> Iterator[Finding]:
-        """Yield the one finding, if there is anything to ask."""
-        wanted = list(wanted_releases(subjects, worlds, void=void))
-        if wanted:
-            yield _not_checked(wanted, self.why)
-
-
 def _grouped(wanted: Iterable[Wanted], key: Callable[[Wanted], _Key]) -> list[tuple[_Key, list[Wanted]]]:
     groups: dict[_Key, list[Wanted]] = {}
     for one in wanted:
         groups.setdefault(key(one), []).append(one)
     return list(groups.items())
+
+
+def unasked(why: str, subjects: Sequence[Subject], worlds: Worlds, void: Collection[Spot]) -> Iterator[Finding]:
+    """Yield the one finding of a machine without uv, if there is anything to ask."""
+    wanted = list(wanted_releases(subjects, worlds, void=void))
+    if wanted:
+        yield _not_checked(wanted, why)
 
 
 def _missing(one: Wanted, why: str) -> Finding:
@@ -120,7 +115,7 @@ def open_releases(settings: Settings, observer: Observer, cancel: threading.Even
     try:
         uv = find_uv(runner, environ, attempts=1)
     except MachineError as error:
-        return NotAsked(error.message)
+        return functools.partial(unasked, error.message)
     host = find_host_python(None, settings.host_python)
     prefix = probe(host, runner, environ=environ).prefix
     pip = read_pip_config(environ, prefix=prefix).sources

@@ -37,9 +37,7 @@ class Subject(Struct, frozen=True):
     """One spec.
 
     Args:
-        spot: Where the object stands.
         table: The object as it was decoded.
-        spec: The spec.
         lines: Its packages, parsed.
     """
 

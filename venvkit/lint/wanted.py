@@ -27,8 +27,6 @@ class Wanted(Struct, frozen=True):
     """A requirement that a source must have a release for.
 
     Args:
-        spot: The line.
-        name: The distribution.
         specifier: Its versions; empty for any.
         sources: What spec and pip's configuration name.
         further: Indexes that the engine data adds for an engine or a machine.
@@ -61,7 +59,6 @@ def wanted_releases(
     """Yield what the lines of specs ask of the indexes.
 
     Args:
-        subjects: The specs.
         worlds: What their markers can say.
         void: Lines that ask for nothing, whatever they say.
         pip: The sources of pip's configuration.

@@ -8,19 +8,20 @@ apart count once; the product of the groups is evaluated by the evaluator itself
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from venvkit.host.accelerator import Accelerator
 from venvkit.lint import facts
-from venvkit.lint.facts import Launch, Pair
+from venvkit.lint.facts import Launch
 from venvkit.spec.engine_values import EngineTable
-from venvkit.spec.language.marker import Marker, MarkerContext
+from venvkit.spec.language.marker import MarkerContext
 from venvkit.spec.language.nodes import DEVICE_NAMES, ENGINE_NAMES, FLAG_NAMES, Comparison, Flag, Node
 
 # Markers beyond these bounds are left alone: they take seconds, and nobody writes them.
@@ -32,28 +33,11 @@ _LONGEST = 1_000
 _MOST_WORK = 60_000
 
 
-class World(Struct, frozen=True):
-    """A machine and a launch on it, as far as a marker looks at them."""
-
-    launch: Launch = (None, frozenset())
-    accelerator: Accelerator = Accelerator()
-    environment: tuple[Pair, ...] = ()
-    variables: tuple[Pair, ...] = ()
-
-    def context(self) -> MarkerContext:
-        """Return what the evaluator takes."""
-        return MarkerContext(
-            environment=dict(self.environment),
-            engine=self.launch[0],
-            accelerator=lambda: self.accelerator,
-            variables=dict(self.variables),
-            engine_names=self.launch[1],
-        )
-
-
-Step = Callable[[World], World]
+# Part of a machine or of a launch on it: fields of a `MarkerContext` with their values.
+_Facts = dict[str, Any]
 _Leaf = Flag | Comparison
-_Group = tuple[frozenset[str], "list[Step] | None"]
+_T = TypeVar("_T")
+_Group = tuple[frozenset[str], "list[_Facts] | None"]
 
 
 class Worlds(Struct, frozen=True):
@@ -76,7 +60,6 @@ class Worlds(Struct, frozen=True):
         """Return what the marker of this root can say: some of True and False.
 
         Args:
-            root: The root.
             launch: The only launch that counts; None for any.
 
         Returns:
@@ -107,7 +90,7 @@ class Worlds(Struct, frozen=True):
             isinstance(leaf, Comparison) and len(leaf.literal) > _LONGEST for leaf in leaves
         ):
             return None
-        groups: list[list[Step]] = []
+        groups: list[list[_Facts]] = []
         for names, found in self._groups(leaves, launch):
             if found is None:
                 return None
@@ -119,11 +102,11 @@ class Worlds(Struct, frozen=True):
         if math.prod(map(len, groups)) > _MOST_WORLDS:
             return None
         said: set[bool] = set()
-        for steps in itertools.product(*groups):
+        for parts in itertools.product(*groups):
             if self.exhausted:
                 return None
             self._work[0] += len(leaves)
-            said.add(Marker(root).evaluate(_after(steps).context()))
+            said.add(root.evaluate(_context(parts)))
             if len(said) == 2:
                 break
         return frozenset(said)
@@ -145,53 +128,45 @@ class Worlds(Struct, frozen=True):
             launches = facts.launches(map(self.launch, named)) if launch is None else [launch]
             yield ENGINE_NAMES, [_launched(one) for one in launches]
         if names & (devices := DEVICE_NAMES | FLAG_NAMES):
-            found = facts.accelerators(about(devices))
-            yield devices, None if found is None else _steps(_with_accelerator, found)
+            yield devices, _each(_with_accelerator, facts.accelerators(about(devices)))
         for group, possible in facts.ENVIRONMENT_GROUPS:
             if names & group:
-                pairs = possible(about(group))
-                yield group, None if pairs is None else _steps(_in_environment, pairs)
+                yield group, _each(lambda pairs: {"environment": dict(pairs)}, possible(about(group)))
         for name in sorted(name for name in names - ENGINE_NAMES if name.startswith("#")):
             values = facts.values(about(frozenset({name})))
-            steps = None if values is None else _steps(_with_variable, ((name.strip("#"), one) for one in values))
-            yield frozenset({name}), steps
+            yield frozenset({name}), _each(functools.partial(_with_variable, name.strip("#")), values)
 
 
-_T = TypeVar("_T")
+def _context(parts: Iterable[_Facts]) -> MarkerContext:
+    """Return the machine and launch that consist of these parts."""
+    found: _Facts = {"environment": {}, "variables": {}}
+    for part in parts:
+        for name, value in part.items():
+            found[name] = {**found[name], **value} if isinstance(value, dict) else value
+    return MarkerContext(**found)
 
 
-def _steps(make: Callable[[_T], Step], values: Iterable[_T]) -> list[Step]:
-    """Return a step for each value; of more than can be tried, one more than that."""
-    return [make(value) for value in itertools.islice(values, _MOST_WORK + 1)]
+def _each(make: Callable[[_T], _Facts], values: Iterable[_T] | None) -> list[_Facts] | None:
+    """Return the facts of each value; of more than can be tried, one more than that."""
+    return None if values is None else [make(value) for value in itertools.islice(values, _MOST_WORK + 1)]
 
 
-def _after(steps: Iterable[Step]) -> World:
-    world = World()
-    for step in steps:
-        world = step(world)
-    return world
-
-
-def _told_apart(leaves: Sequence[_Leaf], steps: Iterable[Step]) -> list[Step]:
-    """Return one step of each kind that the comparisons tell apart."""
-    kinds: dict[tuple[bool, ...], Step] = {}
-    for step in steps:
-        context = step(World()).context()
-        kinds.setdefault(tuple(leaf.evaluate(context) for leaf in leaves), step)
+def _told_apart(leaves: Sequence[_Leaf], parts: Iterable[_Facts]) -> list[_Facts]:
+    """Return one of each kind of facts that the comparisons tell apart."""
+    kinds: dict[tuple[bool, ...], _Facts] = {}
+    for part in parts:
+        context = _context([part])
+        kinds.setdefault(tuple(leaf.evaluate(context) for leaf in leaves), part)
     return list(kinds.values())
 
 
-def _launched(launch: Launch) -> Step:
-    return lambda world: replace(world, launch=launch)
+def _launched(launch: Launch) -> _Facts:
+    return {"engine": launch[0], "engine_names": launch[1]}
 
 
-def _with_accelerator(accelerator: Accelerator) -> Step:
-    return lambda world: replace(world, accelerator=accelerator)
+def _with_accelerator(accelerator: Accelerator) -> _Facts:
+    return {"accelerator": lambda: accelerator}
 
 
-def _in_environment(pairs: tuple[Pair, ...]) -> Step:
-    return lambda world: replace(world, environment=(*world.environment, *pairs))
-
-
-def _with_variable(pair: Pair) -> Step:
-    return lambda world: replace(world, variables=(*world.variables, pair))
+def _with_variable(name: str, value: str) -> _Facts:
+    return {"variables": {name: value}}

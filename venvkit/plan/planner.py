@@ -61,8 +61,13 @@ def make_plan(problem: Problem, resolver: Resolver) -> Plan:
 
 def _searched(search: Search, resolver: Resolver) -> tuple[Answer, Mapping[NormalizedName, Description]]:
     """Search, and look at what the answer installs: what has no wheel, and what repairs bring with them."""
-    answer = search.on_lines(search.run())
+    answer = search.run()
     described = resolver.describe(answer.pins) if answer.pins else {}
+    untied: frozenset[NormalizedName] = frozenset()
+    while idle := _idle_ties(search, answer, described) - untied:
+        untied |= idle
+        answer = search.without_ties(idle)
+        described = resolver.describe(answer.pins) if answer.pins else {}
     built = frozenset(pin.name for pin in answer.pins if described[pin.name].builds and not pin.url)
     better = search.without_builds(built)
     if better is not None:
@@ -85,6 +90,17 @@ def _searched(search: Search, resolver: Resolver) -> tuple[Answer, Mapping[Norma
         described = resolver.describe(answer.pins) if answer.pins else {}
         answer = _described(search, answer, described)
     return _with_host_extras(search, resolver, answer, described)
+
+
+def _idle_ties(
+    search: Search, answer: Answer, described: Mapping[NormalizedName, Description]
+) -> frozenset[NormalizedName]:
+    """Return the names that the question requires only to take them from a line, and that nothing else requires."""
+    if not search.decisions.tied or any(item.requires is None for item in described.values()):
+        return frozenset()
+    view = _described(search, answer, described).view
+    reached = closure(view, [*search.asked(), *search.repaired(answer).values()], search.rules).reasons
+    return search.decisions.tied - reached.keys()
 
 
 def _described(search: Search, answer: Answer, described: Mapping[NormalizedName, Description]) -> Answer:
@@ -207,7 +223,7 @@ def _plan(
         ),
         hidden=hidden,
         lines=tuple(sorted(decisions.tied & chosen)),
-        warnings=(*search.notices, *_replaced_runtime(problem, answer)),
+        warnings=tuple(_notices(search, answer, (served.keys() | asked.keys()) - chosen)),
         resolves=search.resolves,
     )
 
@@ -242,14 +258,18 @@ def _reason(
     return ("chosen by the resolver: no requirement that was read asks for it",)
 
 
-def _replaced_runtime(problem: Problem, answer: Answer) -> Iterator[Warned]:
-    """Yield a warning for each distribution of the runtime that the request itself replaces."""
+def _notices(search: Search, answer: Answer, inherited: AbstractSet[NormalizedName]) -> Iterator[Warned]:
+    """Yield the warnings of a plan: of its search, of the runtime that it replaces, of what does not fit the host."""
+    problem = search.problem
+    yield from (*search.notices, *search.line_notices(answer))
     for pin in answer.pins:
         if pin.name in problem.runtime and pin.name in problem.host:
             message = (
                 f"the request replaces {problem.host[pin.name].label}, which the model's process runs on, by {pin}"
             )
             yield Warned("runtime-replaced", message)
+    for name in sorted(problem.unfit.keys() & inherited):
+        yield Warned("host-unfit", f"the environment inherits {problem.host[name].label}: {problem.unfit[name]}")
 
 
 def _held(search: Search, answer: Answer, chosen: set[NormalizedName], unseen: set[NormalizedName]) -> tuple[Held, ...]:

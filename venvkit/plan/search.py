@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -48,6 +49,7 @@ class Search:
         self.resolves = 0
         self.notices: tuple[Warned, ...] = ()
         self.hopeless: set[Misfit] = set()
+        self.unlined: dict[NormalizedName, str] = {}
         self._resolver = resolver
 
     def run(self) -> Answer:
@@ -61,7 +63,7 @@ class Search:
         lost = [bound for bound in near if any(map(bound.contradicts, self.problem.roots))]
         self.decisions = release_bounds(self.problem, self.decisions, lost) or self.decisions
         self.decisions = replace(self.decisions, refuted=frozenset(lost))
-        return self._mend(self._restore(self._release()))
+        return self.on_lines(self._mend(self._restore(self._release())))
 
     def asked(self) -> list[tuple[str, str]]:
         """Return what the request asks of the answer's view, as (origin, line)."""
@@ -80,7 +82,7 @@ class Search:
             Unsolvable: The request itself has no solution.
         """
         self.decisions = give_up(self.decisions, reasons)
-        return self._mend(self._release())
+        return self.on_lines(self._mend(self._release()))
 
     def without_builds(self, names: frozenset[NormalizedName]) -> Answer | None:
         """Ask once more for an answer that takes wheels of `names`; None, and the decisions as before, without one.
@@ -105,7 +107,7 @@ class Search:
                 continue
             found = self._attempt(replace(self.decisions, refused=(*self.decisions.refused, line)))
             if found is not None:
-                return self._mend(found)
+                return self.on_lines(self._mend(found))
             self.hopeless.add(misfit)
             message = f"{misfit.name}=={misfit.version} did not load beside {', '.join(misfit.providers)}, and no "
             self.notices += (Warned("known-misfit", f"{message}other version has a solution: {misfit.reason}"),)
@@ -116,32 +118,56 @@ class Search:
 
         A build for another variant of torch satisfies every requirement and does not load.
         """
-        off: dict[BuildLine, list[Pin]] = {}
-        for pin in answer.pins:
-            line = self.problem.lines.get(pin.name)
-            if line is not None and not pin.url and pin.version.partition("+")[2] != line.variant:
-                off.setdefault(line, []).append(pin)
-        for line, pins in off.items():
-            tied = self.decisions.tied | {pin.name for pin in pins}
+        while pins := self._off_line(answer):
+            line = self.problem.lines[pins[0].name]
+            names = {pin.name for pin in pins}
             try:
-                found = self._attempt(replace(self.decisions, tied=tied))
+                found = self._attempt(replace(self.decisions, tied=self.decisions.tied | names))
                 reason = f"{mask(line.url)} has none that fits"
             except SourceError as error:
                 found, reason = None, f"{mask(line.url)}: {error.message}"
                 self.resolves -= 1  # it was not answered
             if found is not None:
                 answer = self._mend(found)
-            self._tell_line(line, pins, answer, "" if found is not None else reason)
+            else:
+                self.unlined.update(dict.fromkeys(names, reason))
         return answer
 
-    def _tell_line(self, line: BuildLine, pins: Sequence[Pin], answer: Answer, reason: str) -> None:
-        fits = f"the host's {line.host}" if line.host else "a machine without accelerator"
-        if reason:
-            message = f"{', '.join(map(str, pins))}: not the build for {fits}, and may not load: {reason}"
-            self.notices += (Warned("build-line-missing", message),)
-        elif not line.host:
-            chosen = (pin for pin in answer.pins if pin.name in self.decisions.tied)
-            self.notices += (Warned("build-line", f"{', '.join(map(str, chosen))}: the build for {fits} is taken"),)
+    def without_ties(self, names: AbstractSet[NormalizedName]) -> Answer:
+        """Search on without requiring names of a line that nothing else requires.
+
+        Raises:
+            Unsolvable: The request itself has no solution.
+        """
+        self.decisions = replace(self.decisions, tied=self.decisions.tied - names)
+        return self.on_lines(self._mend(self._release()))
+
+    def line_notices(self, answer: Answer) -> Iterator[Warned]:
+        """Yield a warning for what is not of the host's line, and for a line that no host decided."""
+        missing: dict[tuple[BuildLine, str], list[Pin]] = {}
+        for pin in self._off(answer):
+            if pin.name in self.unlined:
+                missing.setdefault((self.problem.lines[pin.name], self.unlined[pin.name]), []).append(pin)
+        for (line, reason), pins in missing.items():
+            message = f"{', '.join(map(str, pins))}: not the build for {_fits(line)}, and may not load: {reason}"
+            yield Warned("build-line-missing", message)
+        taken: dict[BuildLine, list[Pin]] = {}
+        for pin in answer.pins:
+            if pin.name in self.decisions.tied and not self.problem.lines[pin.name].host:
+                taken.setdefault(self.problem.lines[pin.name], []).append(pin)
+        for line, pins in taken.items():
+            yield Warned("build-line", f"{', '.join(map(str, pins))}: the build for {_fits(line)} is taken")
+
+    def _off_line(self, answer: Answer) -> list[Pin]:
+        """Return the pins of another variant than that of one line, those that it was not asked for yet."""
+        off = [pin for pin in self._off(answer) if pin.name not in self.decisions.tied and pin.name not in self.unlined]
+        return [pin for pin in off if self.problem.lines[pin.name] == self.problem.lines[off[0].name]]
+
+    def _off(self, answer: Answer) -> Iterator[Pin]:
+        for pin in answer.pins:
+            line = self.problem.lines.get(pin.name)
+            if line is not None and not pin.url and pin.version.partition("+")[2] != line.variant:
+                yield pin
 
     def tell_older(self, before: Iterable[Pin], after: Iterable[Pin], built: Collection[NormalizedName]) -> None:
         """Note which versions are older than the newest fitting ones, because these have no wheel."""
@@ -254,3 +280,7 @@ class Search:
         kept = {bound: item for bound, item in wanted.reported.items() if bound not in (bounds or ())}
         self.decisions = replace(wanted, reported=kept)
         return answer
+
+
+def _fits(line: BuildLine) -> str:
+    return f"the host's {line.host}" if line.host else "a machine without accelerator"

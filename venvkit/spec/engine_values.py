@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from venvkit.errors import UsageError
 from venvkit.spec.language.compare import engine_key
 from venvkit.spec.language.requirement import Requirement
 from venvkit.spec.levers import Levers
@@ -29,7 +30,6 @@ class CudaIndex(Struct, frozen=True):
 
     Args:
         cuda: Versions of CUDA: `>=12.8,<13`.
-        index_url: The index.
         packages: The distributions that come from nowhere else; empty makes it an extra index for all.
     """
 
@@ -129,7 +129,6 @@ class BuildLine(Struct, frozen=True):
         anchor: The distribution whose variant decides, such as torch.
         names: The distributions that this index has builds of, `anchor` among them.
         variant: The local part of their versions, such as `cpu` or `cu130`.
-        url: The index.
         host: The anchor on the host as `name==version`; empty where the host has none.
     """
 
@@ -202,6 +201,14 @@ class EngineTable(Struct, frozen=True):
         candidates |= {engine_key(other): other for other in others}
         found = difflib.get_close_matches(engine_key(name), candidates, n=1, cutoff=_LIKENESS)
         return candidates[found[0]] if found else None
+
+    def unknown(self, message: str, name: str, *, where: str, others: Iterable[str] = ()) -> UsageError:
+        """Return the error (`engine-unknown`) for an engine that neither the data nor `others` have."""
+        others = tuple(others)
+        near = self.nearest(name, others)
+        known = ", ".join(sorted({*others, *(engine.name for engine in self.engines)}))
+        remedy = f"did you mean `{near}`?" if near else f"known are {known}"
+        return UsageError(message, code="engine-unknown", where=where, remedy=remedy)
 
     def elsewhere(self, platform: str) -> frozenset[str]:
         """Return the keys, as `engine_key` makes them, of the engines that do not run where `sys_platform` is this."""

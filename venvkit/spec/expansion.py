@@ -24,7 +24,6 @@ class Expansion:
     Args:
         context: What markers are evaluated in. From here on use the `context` of the expansion instead: it
             notes whether the accelerator was asked.
-        engines: The engine data.
         engine: The launched engine, if the data knows it.
         host_versions: Versions of the host's distributions, by normalized name.
     """

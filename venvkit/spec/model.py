@@ -147,9 +147,7 @@ def parse_specs(
     Objects without a `virtualenv` block are passed over, unless none has one.
 
     Args:
-        text: The document.
         origin: Where it comes from, for messages and for `ModelSpec.origin`.
-        format: How it is written.
         folder: What the relative paths of its requirements and find_links are relative to: the folder of the file.
 
     Raises:
@@ -164,7 +162,6 @@ def parse_object(table: Table, *, origin: str, type: str | None = None, folder: 
     """Return the spec of one object of a document that is decoded already, whatever the other objects are like.
 
     Args:
-        table: The object.
         origin: Where it comes from, the position in the file included; for messages and for `ModelSpec.origin`.
         type: Its model type, where that is known; None takes the object's own `model_type`.
         folder: What the relative paths of its requirements and find_links are relative to: the folder of the file.
@@ -220,11 +217,11 @@ def _spec(reader: Reader, faults: Faults, *, origin: str, type: str | None, fold
     def check_line(text: str, place: str) -> None:
         parse_line(located(text), place=place)
 
+    packages = block.texts("packages", check_line, single=False)
     read: dict[str, Any] = {
         attribute: (block.text if attribute in _SINGLE else block.texts)(field, check)
         for attribute, (field, check) in _CHECKS.items()
     }
-    packages = block.texts("packages", check_line, single=False)
     levers = block.levers(located)
     flags: dict[str, Any] = {name: block.flag(name, default) for name, default in _FLAGS.items()}
     if name is None or len(faults.found) > before:

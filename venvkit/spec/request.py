@@ -30,7 +30,6 @@ class Request(Struct, frozen=True):
     """What is asked of the planner.
 
     Args:
-        model: The model's name.
         engine: The launched engine, by the name the data or the spec gives it, or None.
         requirements: What is required, one per distribution, in the order of first mention.
         sources: Where distributions may come from.
@@ -52,13 +51,8 @@ class Choice(Struct, frozen=True):
     """What the caller chose beside the model.
 
     Args:
-        engine: The engine to launch.
-        model_format: The model format to launch.
         packages: Strings of the requirement language; each replaces every requirement of its name.
         variables: Names and values of `#variables#`.
-        index_url: The index.
-        extra_index_urls: Further indexes.
-        find_links: Directories or pages of wheels.
         index_strategy: How several indexes are combined.
         levers: How the request is to be solved.
         defaults: Levers of the settings: what spec, engine data or caller say of the same wins.
@@ -89,9 +83,7 @@ def build_request(
     """Return the request of a model under a caller's choice on this machine.
 
     Args:
-        spec: The model's spec.
         choice: What the caller chose; its engine stands instead of the context's.
-        engines: The engine data.
         context: What markers are evaluated in; the accelerator is asked only if something depends on it.
         host_versions: Versions of the host's distributions, by normalized name, with local parts.
         pip: What pip's configuration says, or None.
@@ -172,14 +164,7 @@ def _known_engine(spec: ModelSpec, chosen: str, engines: EngineTable) -> tuple[s
     found = next((name for name in named if engine_key(name) == engine_key(chosen)), None)
     if found is not None and ENGINE_NAME.fullmatch(found):
         return found, None
-    near = engines.nearest(chosen, named)
-    known = ", ".join(sorted({*named, *(engine.name for engine in engines.engines)}))
-    raise UsageError(
-        f"unknown engine {quoted(chosen)}",
-        code="engine-unknown",
-        where="engine",
-        remedy=f"did you mean `{near}`?" if near else f"known are {known}",
-    )
+    raise engines.unknown(f"unknown engine {quoted(chosen)}", chosen, where="engine", others=named)
 
 
 def _context(context: MarkerContext, choice: Choice, *, name: str | None, engine: Engine | None) -> MarkerContext:

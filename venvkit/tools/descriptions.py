@@ -16,12 +16,7 @@ from venvkit.plan.values import Description, Pin
 from venvkit.spec.request import Sources
 
 _KEEP_S = 86_400.0
-_FORMAT = 2
-
-
-class _Kept(Struct):
-    description: Description
-    check: str
+_FORMAT = 3
 
 
 class Descriptions(Struct, frozen=True):
@@ -43,8 +38,7 @@ class Descriptions(Struct, frozen=True):
                 return None
         except OSError:
             return None
-        kept = cachefile.load(path, _Kept)
-        return kept.description if kept is not None and value_digest(kept.description) == kept.check else None
+        return cachefile.load(path, Description, checked=True)
 
     def put(self, pin: Pin, sources: Sources, description: Description) -> None:
         """Keep a description, unless it is of a local file or checkout (they change) or could not be read in full.
@@ -54,7 +48,7 @@ class Descriptions(Struct, frozen=True):
         """
         if pin.url or description.requires is None or not (description.url or "").startswith("http"):
             return
-        cachefile.store(self._place(pin, sources), _Kept(description, value_digest(description)))
+        cachefile.store(self._place(pin, sources), description, checked=True)
 
     def _place(self, pin: Pin, sources: Sources) -> Path:
         return self.folder / f"{value_digest([_FORMAT, str(pin), self.context, sources.decisive])[:32]}.json"

@@ -135,6 +135,7 @@ _WARNINGS = {
     "uv": (
         ("yanked", r"warning: (`(?P<pin>[^`]+)` is yanked.*)"),
         ("extra-unknown", r"warning: (The package `(?P<pin>[^`]+)` does not have an extra named .*)"),
+        ("built-in-isolation", r"warning: (`(?P<pin>[^`]+)` is built in isolation: .*)"),
         ("option-ignored", r"warning: (Ignoring unsupported option (?P<pin>).*)"),
         ("uv-warning", r"warning: ((?P<pin>).*)"),
     ),
@@ -145,6 +146,7 @@ _WARNINGS = {
 }
 _PIP_PIN = re.compile(r"(?P<name>[^' ]+)'? (?:candidate \(version )?(?P<version>\S+)")
 
+_BUILT = re.compile(r"Failed to (?:build|download and build|fetch|read) `([^`]+)`")
 _MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w]+)")
 # What a build lacks of the machine, by the words of compilers and of setuptools; the group is its name.
 _LACKS = re.compile(
@@ -176,7 +178,6 @@ def failure(
 
     Args:
         tool: `uv` or `pip`.
-        done: The run.
         logs: Folder for the whole output of a build; empty keeps none.
         importable: Normalized names of what the host has: a build that lacks one can be built against the host.
         shared: Whether the build saw the host already (`no_build_isolation`).
@@ -199,6 +200,14 @@ def failure(
     message = f"{found.message}: {mask(told)}" if kind == "refused" else found.message
     way_out = _build_remedy(output, importable, shared, tool) if kind == "build" else ""
     return found.error(message, code=found.code, details=details, remedy=way_out or found.remedy)
+
+
+def missing_module(done: Completed) -> tuple[str, str] | None:
+    """Return the distribution whose build failed in a run of uv because a module is missing, and that module."""
+    output = _read_uv(done) if done.status > 0 else _Output((), (), (), ())
+    built = next((match[1] for head in output.heads if (match := _BUILT.match(head))), None)
+    modules = _MODULE.findall("\n".join((*output.own, *output.log)))
+    return (built, modules[-1]) if built and modules else None
 
 
 def source_error(

@@ -45,9 +45,7 @@ def find_tool(
     Args:
         backend: `uv` or `pip`.
         cache: The user's cache directory of venvkit.
-        environ: The environment that the tool runs in.
         attempts: How often a download is tried.
-        offline: No index may be asked.
 
     Raises:
         MachineError: It is uv, and there is none that will do.

@@ -41,17 +41,16 @@ _MOST_METADATA = 8_000_000
 _MOST_WHOLE = 30_000_000
 # Of a source distribution up to its metadata, unpacked.
 _MOST_UNPACKED = 300_000_000
-_FORMAT = 2
+_FORMAT = 3
 
 Requires: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 _UNREADABLE = (HttpError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarError, KeyError, RuntimeError, EOFError)
 
 
 class _Kept(Struct):
-    """What a file requires, as it is kept; None where it does not say. `check` is the digest of it."""
+    """What a file requires, as it is kept; None where it does not say."""
 
     found: Requires | None
-    check: str
 
 
 class MetadataReader(Struct, frozen=True):
@@ -61,7 +60,6 @@ class MetadataReader(Struct, frozen=True):
         folder: Where requirements are kept; a file's metadata never changes.
         sources: Index addresses, whose credentials are used for files of the same origin, and whom to trust.
         offline: Read local files and the cache only.
-        cancel: Set by the caller to stop.
         environ: The environment whose proxies, certificates and uv configuration hold for a read.
         seconds: The most that all reads of one call may take.
     """
@@ -87,10 +85,9 @@ class MetadataReader(Struct, frozen=True):
             elif file.path is not None:
                 found[file] = _read_local(file.path, file)
             else:
-                kept = cachefile.load(self._place(file), _Kept)
-                is_sound = kept is not None and kept.check == digest(kept.found)
-                found[file] = kept.found if kept is not None and is_sound else None
-                if not is_sound and not self.offline:
+                kept = cachefile.load(self._place(file), _Kept, checked=True)
+                found[file] = kept.found if kept is not None else None
+                if kept is None and not self.offline:
                     remote.append(file)
         return {**found, **(self._fetch_all(remote) if remote else {})}
 
@@ -113,7 +110,7 @@ class MetadataReader(Struct, frozen=True):
             found = _ask(client, file)
         except _UNREADABLE:
             return None
-        cachefile.store(self._place(file), _Kept(found, digest(found)))
+        cachefile.store(self._place(file), _Kept(found), checked=True)
         return found
 
     def _place(self, file: LockedFile) -> Path:

@@ -6,13 +6,13 @@ https://packaging.python.org/en/latest/specifications/pylock-toml/
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct, convert, field
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.base.local import local_path, local_size
 from venvkit.base.reading import parse_toml
 from venvkit.errors import VenvkitError
 
@@ -37,8 +37,8 @@ class LockedFile(Struct, frozen=True):
     @property
     def path(self) -> Path | None:
         """The local path, when the file is on this machine."""
-        parts = urlsplit(self.url)
-        return Path(unquote(parts.path)) if parts.scheme == "file" else None
+        path = local_path(self.url)
+        return Path(path) if path is not None else None
 
 
 class _Entry(Struct, rename="kebab"):
@@ -87,9 +87,5 @@ def _file(package: _Package) -> LockedFile:
         url = f"git+{url}@{entry.commit_id}".rstrip("@")
         url += f"#subdirectory={entry.subdirectory}" if entry.subdirectory else ""
     kind = "checkout" if entry is checkout else "wheel" if urlsplit(url).path.endswith(".whl") else "sdist"
-    size = entry.size
-    local = urlsplit(url)
-    if size is None and local.scheme == "file" and kind != "checkout":
-        with contextlib.suppress(OSError):
-            size = Path(unquote(local.path)).stat().st_size
+    size = local_size(url) if entry.size is None and kind != "checkout" else entry.size
     return LockedFile(canonicalize_name(package.name), package.version, kind, url, size, entry.hashes.get("sha256"))

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import click
 
-from venvkit.cli.options.request import engine_option, json_option
-from venvkit.cli.options.select import select_or_all, store
+from venvkit.cli.options.request import json_option, place_options
+from venvkit.cli.options.select import one_or_all, store
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import cancellable
 from venvkit.cli.views.check import Verdicts
-from venvkit.launch.examine import Examiner
 
 
 @click.command("check")
 @click.argument("model", required=False)
-@engine_option
+@place_options
 @click.option("--all", "everything", is_flag=True, help="Check every environment of the store.")
 @click.option("--repair", is_flag=True, help="Rebuild each environment that is not proved.")
 @json_option
-def command(model: str | None, engine: str | None, everything: bool, repair: bool) -> Outcome:
+def command(model: str | None, engine: str | None, python: str | None, everything: bool, repair: bool) -> Outcome:
     """Prove the environments of MODEL, a name or the path of a spec, again: host, requirements and files."""
-    layout = store()
+    one_or_all(model, everything=everything)
     with cancellable() as cancel, reporting(quiet=False) as observer:
-        examiner = Examiner(layout, cancel)
-        found = select_or_all(layout, model, engine, everything=everything)
-        verdicts = examiner.repair(found, observer) if repair else examiner.examine(found)
-    result = Verdicts(verdicts)
-    return Outcome(result, result.failure)
+        result = store().check(model, engine=engine, python=python, repair=repair, observer=observer, cancel=cancel)
+    return Outcome(Verdicts(result), result.failure)

@@ -7,10 +7,9 @@ import click
 from venvkit.cli.options.request import json_option
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.engines import Known
-from venvkit.errors import UsageError
 from venvkit.settings import load_settings
 from venvkit.spec.data import engine_files
-from venvkit.spec.engines import Engine, EngineTable, load_engines
+from venvkit.spec.engines import load_engines
 
 
 @click.command("engines")
@@ -23,18 +22,7 @@ def command(name: str | None) -> Outcome:
     """
     files = engine_files(load_settings())
     found = load_engines(file.path for file in files)
-    return Outcome(Known.of(files, found, _named(found, name) if name is not None else None))
-
-
-def _named(found: EngineTable, name: str) -> Engine:
-    engine = found.find(name)
-    if engine is not None:
-        return engine
-    near = found.nearest(name)
-    known = ", ".join(sorted(one.name for one in found.engines))
-    raise UsageError(
-        f"there is no engine {name!r} in the engine data",
-        code="engine-unknown",
-        where="NAME",
-        remedy=f"did you mean {near!r}?" if near else f"known are {known}",
-    )
+    engine = found.find(name) if name is not None else None
+    if name is not None and engine is None:
+        raise found.unknown(f"there is no engine {name!r} in the engine data", name, where="NAME")
+    return Outcome(Known.of(files, found, engine))

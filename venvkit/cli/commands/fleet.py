@@ -33,7 +33,7 @@ def plan_all(choices: Choices, *, enable: bool | None, quiet: bool, full: bool, 
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         warn_disabled(enable, observer)
         survey = plan_fleet(wanted, rest, settings=settings, environ=environ, observer=observer, cancel=cancel, **pace)
-        rows = compare(survey.rows, store(), host=survey.python, python=survey.version)
+        rows = compare(survey.rows, store().layout, host=survey.python, python=survey.version)
     result = FleetPlan(replace(survey, rows=rows), time.time(), full)
     return Outcome(result, result.failure)
 

@@ -11,6 +11,8 @@ from venvkit.cli.options.request import RequestCommand, enable_option, quiet_opt
 from venvkit.cli.progress.show import reporting
 from venvkit.cli.signals import attend, cancellable
 from venvkit.errors import CancelledError, UsageError
+from venvkit.launch.installs import refuse_install
+from venvkit.settings import load_settings
 
 if TYPE_CHECKING:
     from venvkit.launch.asked import Choices
@@ -35,6 +37,8 @@ def command(model: str, argv: tuple[str, ...], choices: Choices, enable: bool | 
             where="venvkit run",
             remedy="put it after two dashes: venvkit run MODEL -- python -c 'print(1)'",
         )
+    if load_settings().enable if enable is None else enable:
+        refuse_install(argv, model)
     with cancellable() as cancel, reporting(quiet=quiet) as observer:
         env = ensure_env(model, enable=enable, observer=observer, cancel=cancel, **choices)
     if cancel.is_set():

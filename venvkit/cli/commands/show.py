@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from venvkit.cli.options.request import RequestCommand, json_option, request_options
-from venvkit.cli.options.select import select_answer, select_one, store
+from venvkit.cli.options.select import store
+from venvkit.cli.options.subjects import refuse_unused
 from venvkit.cli.outcome import Outcome
 from venvkit.cli.views.show import Sight
 from venvkit.launch.given import is_path
@@ -26,6 +27,9 @@ def command(model: str, choices: Choices) -> Outcome:
     With the path of a spec and build's options, the environment that answers exactly those; with a name, the one
     in the store (--engine and --python tell several apart).
     """
-    layout = store()
-    found = select_answer(layout, model, choices) if is_path(model) else None
-    return Outcome(Sight.of(layout, found or select_one(layout, model, choices, alone=True)))
+    there = store()
+    found = there.answer(model, choices) if is_path(model) else None
+    if found is None:
+        refuse_unused(model, choices)
+        found = there.find(model, engine=choices.get("engine"), python=choices.get("python"))
+    return Outcome(Sight.of(there, found))

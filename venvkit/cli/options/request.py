@@ -106,6 +106,9 @@ def quiet_option(command: Command) -> Command:
     )
 
 
-def engine_option(command: Command) -> Command:
-    """Give a command that reads the store `--engine`."""
-    return click.option("--engine", metavar="NAME", help="Only the environment for this engine.")(command)
+def place_options(command: Command) -> Command:
+    """Give a command that reads the store `--engine` and `--python`."""
+    python = click.option(
+        "--python", metavar="VERSION|PATH", help="Only the environment of this interpreter: 3.11, 3.11.7 or a path."
+    )
+    return click.option("--engine", metavar="NAME", help="Only the environment for this engine.")(python(command))

@@ -10,12 +10,13 @@ from msgspec import Struct
 
 from venvkit.api import plan_env
 from venvkit.base.process import Runner
-from venvkit.cli.options.select import TELLING, select_one, store
+from venvkit.cli.options.select import store
 from venvkit.errors import UsageError
 from venvkit.events import Observer
 from venvkit.formats.receipt import Receipt, read_receipt
 from venvkit.launch.given import is_path
 from venvkit.launch.recall import problem_of
+from venvkit.launch.stored import TELLING
 from venvkit.plan.problem import Problem
 from venvkit.plan.values import Plan
 from venvkit.store.layout import Layout
@@ -29,7 +30,6 @@ class Subject(Struct, frozen=True):
 
     Args:
         environment: The id of the environment that was built from it; empty for a new plan.
-        receipt: That environment's receipt.
         planned: The problem of a new plan.
     """
 
@@ -67,7 +67,7 @@ def subject(text: str, choices: Choices, observer: Observer, cancel: threading.E
         VenvkitError: As `plan_env`; or several in the store have that name (`model-ambiguous`), or its receipt
             cannot be read (`environment-unusable`).
     """
-    layout = store()
+    layout = store().layout
     if not _is_stored(text, layout):
         made = plan_env(text, observer=observer, cancel=cancel, **choices)
         return Subject(made.reading.spec.name, "", made.key, made.plan, planned=made.recipe.problem)
@@ -81,7 +81,7 @@ def refuse_options(texts: tuple[str, ...], choices: Choices) -> None:
     Raises:
         UsageError: `options-unused`.
     """
-    layout = store()
+    layout = store().layout
     other = sorted(choices.keys() - TELLING)
     if other and all(_is_stored(text, layout) for text in texts):
         raise UsageError(
@@ -92,9 +92,24 @@ def refuse_options(texts: tuple[str, ...], choices: Choices) -> None:
         )
 
 
+def refuse_unused(model: str, choices: Choices) -> None:
+    """Refuse options that nothing in the store was built with, where one of its environments is to be shown.
+
+    Raises:
+        UsageError: `model-not-built`.
+    """
+    if other := sorted(choices.keys() - TELLING):
+        raise UsageError(
+            f"nothing in the store was built with these options: {', '.join(other)}",
+            code="model-not-built",
+            where=model,
+            remedy="`venvkit build` with the same options makes it; without options, show takes any of the model's",
+        )
+
+
 def ordered(first: str, second: str) -> tuple[str, str]:
     """Return two arguments as (MODEL, NAME): a path or something of the store is the model, else the first."""
-    layout = store()
+    layout = store().layout
     for fits in (is_path, lambda text: _is_stored(text, layout), os.path.isfile):
         if fits(first):
             return first, second
@@ -116,7 +131,7 @@ def _receipt(text: str, choices: Choices, layout: Layout) -> Receipt:
     if place.is_dir():
         receipt = read_receipt(place)
     else:
-        entry = select_one(layout, text, choices)
+        entry = store().find(text, engine=choices.get("engine"), python=choices.get("python"))
         receipt, problem = entry.receipt, entry.problem
     if receipt is not None:
         return receipt

@@ -77,6 +77,11 @@ def table(
     )
 
 
+def facts(pairs: Iterable[tuple[str, str]], title: str = "") -> Fields:
+    """Return names and values without those that are empty."""
+    return Fields(tuple((name, value) for name, value in pairs if value), title)
+
+
 def listed(title: str, items: Iterable[object], columns: Iterable[Column], style: Style = "strong") -> Table:
     """Return a table with a row for each item, without the columns in which every cell is empty."""
     columns = tuple(columns)

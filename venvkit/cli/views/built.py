@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
+from venvkit.base.plain import plain
 from venvkit.cli.page.blocks import Block, Line
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Built(Struct, frozen=True):
             "key": env.key,
             "state": "host" if env.is_host else "ready",
             "size": receipt.size if receipt else 0,
-            "in_use": receipt is not None and in_use(store().lease(receipt.id)),
+            "in_use": receipt is not None and in_use(store().layout.lease(receipt.id)),
             "environment": str(env.path),
             "interpreter": str(env.python),
             "built": env.built,

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
+from venvkit.api import results
 from venvkit.cli.page.blocks import Block, Column, Line, listed
 from venvkit.cli.page.text import counted
-from venvkit.errors import ProofError
-from venvkit.launch.examine import Verdict
 
 _FINDING = (Column("kind", "bad"), Column("what", of="message", folds=True))
 
@@ -18,27 +16,15 @@ _FINDING = (Column("kind", "bad"), Column("what", of="message", folds=True))
 class Verdicts(Struct, frozen=True):
     """The result of `check`."""
 
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def failure(self) -> ProofError | None:
-        """The failure that `check` ends with: an environment is not proved."""
-        failed = [verdict.label for verdict in self.verdicts if not verdict.ok]
-        if not failed:
-            return None
-        return ProofError(
-            f"{counted(len(failed), 'environment')} of {len(self.verdicts)} not proved",
-            where=", ".join(failed),
-            remedy="`venvkit check --repair` rebuilds it",
-        )
+    result: results.Verdicts
 
     def data(self) -> object:
-        return plain(self.verdicts)
+        return self.result.to_dict()["environments"]
 
     def blocks(self) -> Iterator[Block]:
-        if not self.verdicts:
+        if not self.result.verdicts:
             yield Line("there is nothing to check")
-        for verdict in self.verdicts:
+        for verdict in self.result.verdicts:
             if verdict.ok:
                 yield Line(f"{verdict.label}: proved", "good")
             else:

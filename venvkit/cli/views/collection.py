@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
+from venvkit.api import results
 from venvkit.cli.page.blocks import Block, Column, Line, listed
 from venvkit.cli.page.text import counted, size
-from venvkit.errors import BusyError
-from venvkit.store.collect.gc import Left, Report
+from venvkit.store.change.drop import Left
 
 _PATH = Column("path", folds=True)
 
@@ -18,38 +17,24 @@ _PATH = Column("path", folds=True)
 class Collection(Struct, frozen=True):
     """The result of `gc`."""
 
-    report: Report
-    dry_run: bool
-    cache: str | None
-
-    def failure(self, max_size: int | None) -> BusyError | None:
-        """Return the failure of a collection that did not reach `max_size` because environments are in use."""
-        busy = [item for item in self.report.left if item.pids]
-        if max_size is None or self.report.size <= max_size or not busy:
-            return None
-        return BusyError(
-            f"{size(self.report.size)} remain, more than asked for, and {counted(len(busy), 'environment')} in use",
-            code="in-use",
-            details=tuple(f"{item.path}: pid {', '.join(map(str, item.pids))}" for item in busy),
-            remedy="end those processes first",
-        )
+    result: results.Collection
 
     def data(self) -> object:
-        return {"dry_run": self.dry_run, **plain(self.report), "cache": self.cache}
+        return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:
-        removed, left = self.report.removed, self.report.left
+        removed, left = self.result.report.removed, self.result.report.left
         if removed:
             columns = (Column("what", of="kind"), _PATH, Column("why", "quiet", folds=True))
-            verb = "would go" if self.dry_run else "removed"
+            verb = "would go" if self.result.dry_run else "removed"
             yield listed(f"{counted(len(removed), 'thing')} {verb}", removed, columns)
         if left:
             columns = (Column("what", of=lambda _: "left"), _PATH, Column("why", "quiet", of=_why, folds=True))
             yield listed(f"{counted(len(left), 'thing')} left alone", left, columns)
-        if self.cache:
-            yield Line(self.cache)
-        what = "would be freed" if self.dry_run else "freed"
-        yield Line(f"{size(self.report.freed)} {what}, {size(self.report.size)} in environments")
+        if self.result.cache:
+            yield Line(self.result.cache)
+        what = "would be freed" if self.result.dry_run else "freed"
+        yield Line(f"{size(self.result.report.freed)} {what}, {size(self.result.report.size)} in environments")
 
 
 def _why(item: Left) -> str:

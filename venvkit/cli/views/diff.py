@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from venvkit.base.plain import plain
 from venvkit.cli.options.subjects import Subject
-from venvkit.cli.outcome import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, listed
 from venvkit.cli.page.text import counted
 from venvkit.plan.explain import Change

@@ -8,8 +8,8 @@ from msgspec import Struct
 from packaging.requirements import Requirement as PackagingRequirement
 from packaging.utils import canonicalize_name
 
-from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, table
+from venvkit.base.plain import plain
+from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Table, facts, table
 from venvkit.cli.page.text import counted
 from venvkit.spec.configuration.sources import cuda_line
 from venvkit.spec.data import EngineFile
@@ -66,10 +66,10 @@ class Known(Struct, frozen=True):
     def data(self) -> object:
         return {
             "files": [{"path": str(file.path), "source": file.source} for file in self.files],
-            "engines": [{**self._engine(engine), **self._origin(engine)} for engine in self.engines],
-            "rules": [{**self._rule(rule), **self._origin(rule)} for rule in self.rules],
+            "engines": [self._engine(engine) for engine in self.engines],
+            "rules": [self._rule(rule) for rule in self.rules],
             "host_indexes": [
-                {"name": one.name, "packages": one.packages, "indexes": dict(one.indexes), **self._origin(one)}
+                {"name": one.name, "packages": one.packages, "indexes": dict(one.indexes), **self._tail(one)}
                 for one in self.host_indexes
             ],
             "public_indexes": self.public_indexes,
@@ -89,31 +89,19 @@ class Known(Struct, frozen=True):
     # -- data -----------------------------------------------------------------------------------------------
 
     def _engine(self, engine: Engine) -> dict[str, object]:
-        return {
-            "name": engine.name,
-            "aliases": engine.aliases,
-            "platforms": engine.platforms,
-            "packages": engine.packages,
-            "formats": dict(engine.formats),
-            "indexes": plain(Index.all_of(engine)),
-            "index_strategy": engine.index_strategy,
-            "levers": _levers(engine.levers),
-        }
+        own = {name: getattr(engine, name) for name in ("name", "aliases", "platforms", "packages")}
+        indexes = {"indexes": plain(Index.all_of(engine)), "index_strategy": engine.index_strategy}
+        return {**own, "formats": dict(engine.formats), **indexes, **self._tail(engine)}
 
     def _rule(self, rule: Rule) -> dict[str, object]:
-        return {
-            "name": rule.name,
-            "engines": rule.engines,
-            "unknown_engines": [name for name in rule.engines if name in self.strangers],
-            "models": rule.models,
-            "requires": rule.requires,
-            "when": rule.when,
-            "packages": rule.packages,
-            "levers": _levers(rule.levers),
-        }
+        own = {name: getattr(rule, name) for name in ("name", "engines", "models", "requires", "when", "packages")}
+        unknown = [name for name in rule.engines if name in self.strangers]
+        return {**own, "unknown_engines": unknown, **self._tail(rule)}
 
-    def _origin(self, part: Engine | Rule | HostIndex) -> dict[str, object]:
-        return {"origin": part.origin, "source": self._source(part.origin), "replaces": part.replaces}
+    def _tail(self, part: Engine | Rule | HostIndex) -> dict[str, object]:
+        """Return the levers of a part where it has some, and the file that it is from."""
+        levers = {} if isinstance(part, HostIndex) else {"levers": _levers(part.levers)}
+        return {**levers, "origin": part.origin, "source": self._source(part.origin), "replaces": part.replaces}
 
     def _source(self, path: str) -> str:
         return next((file.source for file in self.files if str(file.path) == path), "")
@@ -140,13 +128,13 @@ class Known(Struct, frozen=True):
         return table(counted(len(rows), "engine"), columns, rows)
 
     def _one(self, engine: Engine) -> Iterator[Block]:
-        facts = (
+        pairs = (
             ("also called", ", ".join(engine.aliases)),
             ("runs on", ", ".join(engine.platforms)),
             ("index strategy", engine.index_strategy or ""),
             ("from", self._from(engine).text),
         )
-        yield Fields(tuple((name, value) for name, value in facts if value), title=engine.name)
+        yield facts(pairs, engine.name)
         given = [("always", line) for line in engine.packages]
         given += [(f"format {name}", line) for name, lines in engine.formats for line in lines]
         if given:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain, told
+from venvkit.base.plain import plain
+from venvkit.cli.outcome import told
 from venvkit.cli.page.blocks import Block, Column, Fields, Style, Table, listed
 from venvkit.cli.page.text import counted, size
 from venvkit.errors import CancelledError, VenvkitError

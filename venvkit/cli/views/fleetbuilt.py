@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from venvkit.cli.outcome import told
-from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Style, listed
+from venvkit.cli.page.blocks import Block, Cell, Column, Style, facts, listed
 from venvkit.cli.page.text import counted
 from venvkit.cli.views.fleet import interrupted, not_here, unread
 from venvkit.errors import UsageError, VenvkitError
@@ -97,7 +97,7 @@ class FleetBuilt(Struct, frozen=True):
             unread(order.faults),
         )
         yield from (part for part in parts if part.rows)
-        yield Fields(tuple((name, value) for name, value in self._sums() if value), title="in all")
+        yield facts(self._sums(), "in all")
 
     def _distinct(self) -> int:
         found = (one.environment for one in self.fleet.made if one.environment is not None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
+from venvkit.base.plain import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.cli.page.text import counted
 from venvkit.errors import UsageError

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
+from venvkit.api import results
 from venvkit.cli.page.blocks import Block, Cell, Column, Line, Style, listed
 from venvkit.cli.page.text import counted, size
-from venvkit.store.look.history import Past
-from venvkit.store.look.inventory import Entry
 
 _STATE_STYLES: dict[str, Style] = {"ready": "good", "host": "good", "foreign": "quiet"}
 _USE = Column("use", of=lambda item: "in use" if item.in_use else "")
@@ -35,77 +32,60 @@ _GENERATIONS = (
 )
 
 
-def place(entry: Entry) -> dict[str, object]:
-    """Return what is told of a place; `path` is its shell, and `engine` as in that path."""
-    names = ("model", "engine", "python", "path", "key", "state", "size", "in_use", "rolled_back")
-    return {name: plain(getattr(entry, name)) for name in names}
-
-
-def called(entry: Entry) -> str:
-    """Return a place in words."""
-    return f"{entry.model} ({entry.engine}, Python {entry.python})"
-
-
 class Places(Struct, frozen=True):
     """The models of a store."""
 
-    root: Path
-    entries: tuple[Entry, ...]
+    result: results.Places
 
     def data(self) -> object:
-        return list(map(place, self.entries))
+        return self.result.to_dict()["environments"]
 
     def blocks(self) -> Iterator[Block]:
-        if self.entries:
-            yield listed(f"{counted(len(self.entries), 'environment')} in {self.root}", self.entries, _PLACES)
+        found, root = self.result.entries, self.result.root
+        if found:
+            yield listed(f"{counted(len(found), 'environment')} in {root}", found, _PLACES)
         else:
-            yield Line(f"no model has an environment in {self.root}")
+            yield Line(f"no model has an environment in {root}")
 
 
 class Histories(Struct, frozen=True):
     """The result of `history`: the environments that each place had."""
 
-    places: tuple[tuple[Entry, tuple[Past, ...]], ...]
+    result: results.Histories
 
     def data(self) -> object:
-        return [{**_head(entry), "generations": plain(past)} for entry, past in self.places]
+        return self.result.to_dict()["environments"]
 
     def blocks(self) -> Iterator[Block]:
-        for entry, past in self.places:
-            title = f"{called(entry)}: {counted(len(past), 'environment')}"
+        for entry, past in self.result.places:
+            title = f"{entry.label}: {counted(len(past), 'environment')}"
             yield listed(title, past, _GENERATIONS) if past else Line(title)
 
 
 class RolledBack(Struct, frozen=True):
-    """The result of `rollback`: the ids of what was in force, and of what is now."""
+    """The result of `rollback`."""
 
-    entry: Entry
-    former: str
-    environment: str
+    result: results.RolledBack
 
     def data(self) -> object:
-        return {**_head(self.entry), "former": self.former, "environment": self.environment}
+        return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:
-        yield Line(f"{called(self.entry)}: {self.former} -> {self.environment}", "good")
+        yield Line(f"{self.result.entry.label}: {self.result.former} -> {self.result.environment}", "good")
         yield Line("what runs keeps what it started with; `--upgrade` or a changed request builds anew", "quiet")
 
 
 class Removal(Struct, frozen=True):
-    """The result of `remove`: each place, and whether its environment went too; else another model uses that."""
+    """The result of `remove`."""
 
-    removed: tuple[tuple[Entry, bool], ...]
+    result: results.Removal
 
     def data(self) -> object:
-        return [{**place(entry), "environment_removed": whole} for entry, whole in self.removed]
+        return self.result.to_dict()["removed"]
 
     def blocks(self) -> Iterator[Block]:
-        if not self.removed:
+        if not self.result.removed:
             yield Line("nothing was removed")
-        for entry, whole in self.removed:
-            freed = f", {size(entry.size)} freed" if whole else ", its environment is still used"
-            yield Line(f"removed {called(entry)}{freed}")
-
-
-def _head(entry: Entry) -> dict[str, object]:
-    return {"model": entry.model, "engine": entry.engine, "python": entry.python, "path": str(entry.path)}
+        for item in self.result.removed:
+            used = "" if item.whole else "; its environment is still used"
+            yield Line(f"removed {item.entry.label}, {size(item.freed)} freed{used}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from venvkit.cli.outcome import plain
+from venvkit.base.plain import plain
 from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Style, Table, listed
 from venvkit.cli.page.text import counted, size
 from venvkit.cli.views.why import chain_of, explained

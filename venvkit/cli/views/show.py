@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Fields, Line
+from venvkit.api.store import Store
+from venvkit.base.plain import plain
+from venvkit.cli.page.blocks import Block, Line, facts
 from venvkit.cli.page.text import size
-from venvkit.cli.views.place import place
 from venvkit.cli.views.plan import PlanView, built_blocks
 from venvkit.formats.receipt import Receipt
-from venvkit.store.layout import Layout
-from venvkit.store.lock.lease import holders
 from venvkit.store.look.inventory import Entry
 
 
@@ -25,16 +23,14 @@ class Sight(Struct, frozen=True):
     used_by: tuple[int, ...]
 
     @classmethod
-    def of(cls, layout: Layout, entry: Entry) -> Sight:
+    def of(cls, store: Store, entry: Entry) -> Sight:
         """Return what is shown of an entry of the store."""
-        used = entry.environment is not None and entry.in_use
-        pids = holders(layout.lease(entry.environment.name)) if used and entry.environment is not None else ()
-        return cls(entry, entry.receipt, pids)
+        return cls(entry, entry.receipt, store.users(entry))
 
     def data(self) -> object:
         receipt = self.receipt
         return {
-            **place(self.entry),
+            **self.entry.to_dict(),
             "environment": str(self.entry.environment or ""),
             "interpreter": receipt.python if receipt else "",
             "host": receipt.host_python if receipt else "",
@@ -53,7 +49,7 @@ class Sight(Struct, frozen=True):
         problem = f", {entry.problem}" if entry.problem else ""
         title = f"{entry.model}{engine}, Python {entry.python}: {entry.condition}{problem}"
         yield Line(title, "bad" if problem else "good")
-        yield Fields(tuple((name, value) for name, value in self._facts() if value))
+        yield facts(self._facts())
         if self.receipt is not None:
             yield from built_blocks(self.receipt)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, Fields, listed
+from venvkit.base.plain import plain
+from venvkit.cli.page.blocks import Block, Cell, Column, facts, listed
 from venvkit.launch.reading import Reading
 from venvkit.spec.configuration.account import Reach, account, reach
 from venvkit.spec.configuration.statements import By, Kind, Statement
@@ -66,13 +66,13 @@ class Sourced(Struct, frozen=True):
 
     def blocks(self) -> Iterator[Block]:
         strategy = next(self._of("index-strategy"))
-        facts = (
+        pairs = (
             ("engine", self.reading.request.engine or "none"),
             ("backend", self.reading.backend),
             ("index strategy", f"{strategy.value} ({self._origin(strategy)})"),
             ("offline", "no index is asked" if self._offline else ""),
         )
-        yield Fields(tuple((name, value) for name, value in facts if value), title=f"{self.reading.spec.name}: sources")
+        yield facts(pairs, f"{self.reading.spec.name}: sources")
         origin = Column("from", "quiet", self._origin, folds=True)
         numbers = {id(one): str(number) for number, one in enumerate(self._of(*_INDEXES), start=1)}
         indexes = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from venvkit.cli.outcome import plain
+from venvkit.base.plain import plain
 from venvkit.cli.page.blocks import Block, Fields, Line
 from venvkit.plan.explain import Why, why
 from venvkit.plan.problem import Problem

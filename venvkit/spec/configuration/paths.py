@@ -56,7 +56,6 @@ def tool_environ(environ: Mapping[str, str], *, without: Iterable[str] = ()) -> 
 
     Args:
         environ: The caller's environment; PIP_* stay in it, for what a build may start.
-        without: Further variables to leave out.
 
     Raises:
         UsageError: A variable asks for what cannot be done (`tool-option-refused`), or names a file that is missing

@@ -97,7 +97,6 @@ def pip_environ(environ: Mapping[str, str], *, prefix: str, cert: str | None) ->
     it answer another question (`no-deps`), is left out, and what became part of the request comes with that.
 
     Args:
-        environ: The caller's environment.
         prefix: `sys.prefix` of the interpreter that pip runs on.
         cert: The bundle of certificate authorities of the request.
 

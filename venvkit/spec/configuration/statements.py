@@ -36,9 +36,7 @@ class Statement(Struct, frozen=True):
     """One thing that a speaker says about sources.
 
     Args:
-        kind: The subject.
         value: An address, a host, a strategy, a file, a requirement line or a name.
-        by: The speaker.
         where: The file, variable or field that says so; empty where `by` is enough.
         package: For a `package-index`, the distribution that comes from that index alone.
         dropped: Why the statement is not in force; empty when it is.

@@ -59,7 +59,6 @@ def parse_marker(text: str, *, known: Collection[str] | None, place: str = "") -
     """Parse a marker.
 
     Args:
-        text: What stands after the `;`.
         known: Names of the `#variables#` that have a value, without hashes; None accepts any.
             Engine names are always known.
         place: Where the text stands, for messages.
@@ -84,9 +83,7 @@ class Parser(Struct):
 
     Args:
         text: The marker, for messages.
-        rest: Its tokens.
         known: Names of the `#variables#` that have a value; None accepts any.
-        place: Where the marker stands, for messages.
     """
 
     text: str

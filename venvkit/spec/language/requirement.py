@@ -70,7 +70,6 @@ class Line(Struct, frozen=True):
         kind: `requirement`; `system` for `#system_NAME#`; `engine` for `#ENGINE_dependencies#`.
         name: The distribution's normalized name, or the engine as written.
         requirement: What is required; for `system` the bare name, until the host's version is known.
-        marker: Its condition, or None.
     """
 
     kind: Literal["requirement", "system", "engine"]
@@ -83,7 +82,6 @@ def parse_line(text: str, *, place: str, known_variables: Collection[str] | None
     """Parse one string of a spec.
 
     Args:
-        text: The string.
         place: Where it stands, for messages; it becomes the requirement's origin.
         known_variables: Names of the `#variables#` that have a value; None accepts any.
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from msgspec import Struct
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
@@ -22,7 +21,7 @@ from venvkit.host.distribution import Distribution, Unreadable
 from venvkit.spec.language.compare import LONGEST_VERSION
 from venvkit.spec.language.marker import Marker, MarkerContext
 from venvkit.spec.language.metadatamarker import parse_metadata_marker
-from venvkit.spec.language.pep508 import parse_head, split_marker
+from venvkit.spec.language.pep508 import Head, parse_head, split_marker
 from venvkit.spec.language.urls import quoted
 
 # uv's corrections in uv's order: pattern, replacement. After each one that changes the line, the line is read again.
@@ -42,24 +41,16 @@ _canonical = lru_cache(maxsize=65536)(canonicalize_name)
 _ANY = SpecifierSet()
 
 
-class Requires(Struct, frozen=True):
+class Requires(Head, frozen=True):
     """A requirement line of metadata.
 
     Args:
-        name: The distribution, normalized.
-        extras: Its extras, normalized.
-        specifier: The versions that it accepts.
-        url: The direct reference, or None.
         marker: Its condition, or None.
         readable: False where the line could not be read, and counts as the name with any version.
 
     `str()` gives a line that every reader takes for the same.
     """
 
-    name: NormalizedName
-    extras: frozenset[NormalizedName]
-    specifier: SpecifierSet
-    url: str | None
     marker: Marker | None
     readable: bool = True
 

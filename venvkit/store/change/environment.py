@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from venvkit.base import crash
-from venvkit.base.files import delete, move_aside
+from venvkit.base.files import delete, exists, move_aside
 from venvkit.store.layout import KEY_LENGTH, Layout
 from venvkit.store.lock.flock import attempt
 from venvkit.store.lock.lease import exclusive
@@ -30,11 +30,13 @@ def collect_environment(layout: Layout, environment: Path, wanted: Callable[[], 
     with attempt(layout.environment_lock(key), soft=layout.soft) as lock:
         if lock is None:
             return "at-work"
-        with exclusive(lease) as alone:
+        # Where there is no lease file, one is made to ask for it.
+        asked = not exists(lease) and not wanted()
+        with exclusive(lease, soft=layout.soft) as alone:
             # Soft locks are for filesystems on which nobody can hold a lease: there /proc is asked.
             if not alone or (layout.soft and running_from(environment)):
                 return "in-use"
-            if wanted():
+            if not asked and wanted():
                 return "wanted"
             aside = move_aside(environment)
             crash.at("environment-aside")

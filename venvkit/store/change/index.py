@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from venvkit.base.digest import canonical_json
-from venvkit.base.files import delete, exists, remove_tree, write_atomically
+from venvkit.base.files import delete, remove_tree, write_atomically
 from venvkit.base.watch import Watch
-from venvkit.formats.entry import SCHEMA, is_newer
-from venvkit.formats.mark import read_mark
+from venvkit.formats.entry import SCHEMA
 from venvkit.formats.receipt import Receipt
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import attempt
-from venvkit.store.look.index import index_entries, own_watches
+from venvkit.store.look.index import Indexed, own_watches, read_index
 
 
 def write_entry(
@@ -80,28 +79,22 @@ def facts_of(
     }
 
 
-def forget(layout: Layout, shell: Path) -> None:
-    """Remove the index entries that lead to a shell, and their locks."""
-    for path, entry in index_entries(layout):
-        if entry is not None and entry["facts"]["shell"] == str(shell):
-            path.unlink(missing_ok=True)
-            with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
-                if lock is not None:
-                    lock.discard = True
+def forget_entries(layout: Layout, entries: Iterable[Indexed], *, answered: bool = False) -> None:
+    """Remove entries of the index, and their locks.
 
-
-def forget_gone(layout: Layout) -> None:
-    """Remove the index entries that can never be true again: unreadable, or their environment or shell is gone."""
-    for path, entry in index_entries(layout):
-        if entry is None:
-            useful = is_newer(str(path))
-        else:
-            mark = read_mark(Path(entry["facts"]["shell"]))
-            led = mark.led_to(Path(entry["facts"]["path"]), entry.get("planned", 0)) if mark is not None else None
-            useful = exists(entry["facts"]["shell"]) and exists(led or entry["facts"]["path"])
-        if useful:
-            continue
-        with attempt(layout.request_lock(path.stem), soft=layout.soft) as lock:
+    Args:
+        answered: Also those whose request is being answered now; nobody writes one while its shell is locked.
+    """
+    for item in entries:
+        with attempt(layout.request_lock(item.path.stem), soft=layout.soft) as lock:
+            if lock is not None or answered:
+                delete(item.path)
             if lock is not None:
-                delete(path)
                 lock.discard = True
+
+
+def forget(layout: Layout, shell: Path) -> None:
+    """Remove the entries that lead to a shell, also those whose request is being answered."""
+    for item in read_index(layout):
+        if item.answer is not None and item.answer.facts.shell == str(shell):
+            delete(item.path)

@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from venvkit.base.files import ASIDE, TEMPORARY, delete, listed
 from venvkit.formats.receipt import RECEIPT
+from venvkit.store.change.drop import is_touched
 from venvkit.store.change.environment import collect_environment
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import attempt
 from venvkit.store.lock.lease import exclusive
 from venvkit.store.lock.processes import running_from
-from venvkit.store.look.shells import shells_of, wanted_environments
-from venvkit.store.look.survey import environment_folders
+from venvkit.store.look.survey import Survey
 from venvkit.store.shell.point import sweep_shell
 
 
@@ -31,10 +31,12 @@ class Rubble(Struct, frozen=True):
     foreign: bool = False
 
 
-def rubble(layout: Layout, *, foreign: bool = False) -> Iterator[Rubble]:
+def rubble(layout: Layout, found: Survey, *, foreign: bool = False) -> Iterator[Rubble]:
     """Yield what may be swept; what a live process is at work on is among it, and `sweep` leaves that."""
-    for path in environment_folders(layout):
-        if not os.path.lexists(path / RECEIPT):
+    # A shell may still lead to one whose receipt was lost: it goes when the shell leads to another.
+    wanted = found.wanted()
+    for path, item in found.environments.items():
+        if item.state == "incomplete" and path not in wanted and not found.is_used(path):
             yield Rubble(path, "its build did not finish", unsealed=True)
     for path in _leftovers(layout.envs):
         yield Rubble(path, "its removal did not finish")
@@ -44,7 +46,7 @@ def rubble(layout: Layout, *, foreign: bool = False) -> Iterator[Rubble]:
         for path in _leftovers(engine):
             of = engine / path.name.removeprefix(TEMPORARY)
             yield Rubble(path, "its making or removal did not finish", of if path.name.startswith(TEMPORARY) else None)
-    for shell in shells_of(layout):
+    for shell in (shell.path for shell in found.shells if shell.state in ("ours", "spoilt")):
         packages = (Path(version, "site-packages") for version in listed(shell / "lib"))
         for folder in (shell, shell / "bin", *packages):
             for path in _leftovers(folder):
@@ -60,17 +62,11 @@ def _leftovers(folder: Path) -> list[Path]:
     return [Path(path) for path in names]
 
 
-def sweep(layout: Layout, item: Rubble) -> bool:
+def sweep(layout: Layout, found: Survey, item: Rubble) -> bool:
     """Delete one thing; returns whether it is gone: not when a live process is at work on it or runs from it."""
     if item.unsealed:
-        # A shell may still lead to one whose receipt was lost: it goes when the shell leads to another.
         return (
-            collect_environment(
-                layout,
-                item.path,
-                lambda: os.path.lexists(item.path / RECEIPT) or item.path in wanted_environments(layout),
-            )
-            == "removed"
+            collect_environment(layout, item.path, lambda: _is_sealed_or_touched(layout, found, item.path)) == "removed"
         )
     if item.shell is not None:
         with attempt(layout.shell_lock(item.shell), soft=layout.soft) as lock:
@@ -90,12 +86,16 @@ def sweep(layout: Layout, item: Rubble) -> bool:
     return not os.path.lexists(item.path)
 
 
+def _is_sealed_or_touched(layout: Layout, found: Survey, environment: Path) -> bool:
+    return os.path.lexists(environment / RECEIPT) or is_touched(layout, found, environment)
+
+
 def sweep_locks(layout: Layout) -> None:
     """Remove lock files that nobody holds and leases of environments that are gone, and folders that shells left."""
     for path in layout.locks.glob("*.lease"):
         if (layout.envs / path.stem).exists():
             continue
-        with contextlib.suppress(OSError), exclusive(path) as alone:
+        with contextlib.suppress(OSError), exclusive(path, soft=layout.soft) as alone:
             if alone and not (layout.envs / path.stem).exists():
                 path.unlink()
     for path in layout.locks.glob("*.lock"):

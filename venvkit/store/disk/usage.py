@@ -28,15 +28,47 @@ class Usage(Struct, frozen=True):
 
     def size(self, trees: Iterable[Path]) -> int:
         """Return the bytes that `trees` hold together, each inode once."""
-        inodes = set().union(*(self.links[tree] for tree in trees))
-        return sum(self.blocks[inode] for inode in inodes) * _BLOCK
+        return Held(self, trees).size
 
     def freed(self, trees: Iterable[Path]) -> int:
         """Return the bytes that the disk gets back when `trees` go: of inodes that lose their last name."""
-        gone: Counter[int] = Counter()
+        return Freed(self).drop(trees)
+
+
+class Held:
+    """The bytes that some trees hold together, while one after another goes."""
+
+    def __init__(self, usage: Usage, trees: Iterable[Path]) -> None:
+        self._usage = usage
+        self._holders: Counter[int] = Counter()
         for tree in trees:
-            gone.update(self.links[tree])
-        return sum(self.blocks[inode] for inode, count in gone.items() if count >= self.total_links[inode]) * _BLOCK
+            self._holders.update(set(usage.links[tree]))
+        self.size = sum(usage.blocks[inode] for inode in self._holders) * _BLOCK
+
+    def drop(self, tree: Path) -> None:
+        """Take a tree away."""
+        for inode in set(self._usage.links[tree]):
+            self._holders[inode] -= 1
+            if not self._holders[inode]:
+                self.size -= self._usage.blocks[inode] * _BLOCK
+
+
+class Freed:
+    """The bytes that the disk gets back, while one tree after another goes."""
+
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
+        self._names = dict(usage.total_links)
+
+    def drop(self, trees: Iterable[Path]) -> int:
+        """Take trees away, and return the bytes of inodes that lose their last name with them."""
+        blocks = 0
+        for tree in trees:
+            for inode in self._usage.links.get(tree, ()):
+                self._names[inode] -= 1
+                if not self._names[inode]:
+                    blocks += self._usage.blocks[inode]
+        return blocks * _BLOCK
 
 
 def measure(trees: Iterable[Path]) -> Usage:

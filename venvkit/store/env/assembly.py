@@ -18,6 +18,7 @@ from venvkit.events import InstallProgress, Observer, PhaseStarted
 from venvkit.plan.values import Installed
 from venvkit.store.env.bare import BareVenvs
 from venvkit.store.env.recipe import Recipe
+from venvkit.tools.failure import warnings
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.scratch import scratch_folder
 from venvkit.tools.uv.client import Uv
@@ -81,6 +82,10 @@ class UvAssembly(Struct, frozen=True):
         if done.status != 0:
             raise uv.failure(done, recipe.host, recipe.sources)
         progress.finish()
+        told = {item.message for item in recipe.plan.warnings}
+        for _, warned in warnings("uv", done.stderr):
+            if warned.code == "built-in-isolation" and warned.message not in told:
+                self.observer(warned)
 
 
 class _Progress:

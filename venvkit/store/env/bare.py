@@ -9,13 +9,13 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from venvkit.base.digest import digest
+from venvkit.base.files import made_once
 from venvkit.base.watch import stat_watch
 from venvkit.tools.uv.client import Uv
 
@@ -61,15 +61,9 @@ class BareVenvs(Struct, frozen=True):
         """Return where a model was made, making it when it is not there."""
         with contextlib.suppress(OSError):
             return (model / _MADE_AT).read_text(encoding="utf-8")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        attempt = Path(tempfile.mkdtemp(prefix=f".{model.name}-", dir=self.folder))
-        try:
+        with made_once(model, _MADE_AT) as attempt:
             uv.create_venv(python, attempt, clear=True)
             (attempt / _MADE_AT).write_text(str(attempt), encoding="utf-8")
-            with contextlib.suppress(OSError):  # another process was first
-                attempt.rename(model)
-        finally:
-            shutil.rmtree(attempt, ignore_errors=True)
         return (model / _MADE_AT).read_text(encoding="utf-8")
 
 

@@ -51,6 +51,7 @@ class Builder(Struct, frozen=True):
         uv_version: Noted in receipts; empty when uv has no part in it.
         max_builds: How many builds may run at the same time in this store.
         verdicts: Where verdicts on distributions that do not fit are kept; None keeps none.
+        spoilt: The path of an environment that is built anew though its receipt is there; empty for none.
     """
 
     layout: Layout
@@ -61,6 +62,7 @@ class Builder(Struct, frozen=True):
     uv_version: str
     max_builds: int
     verdicts: Path | None = None
+    spoilt: str = ""
 
     @contextlib.contextmanager
     def obtain(self, recipe: Recipe) -> Iterator[Obtained]:
@@ -82,7 +84,7 @@ class Builder(Struct, frozen=True):
                 number = _next_number(layout, recipe.key)
                 crash.at("build-number")
                 sweep_rubble(layout, recipe.key)
-                receipt = find_sealed(layout, recipe.key)
+                receipt = find_sealed(layout, recipe.key, but=self.spoilt)
                 name = receipt.id if receipt is not None else f"{recipe.key[:KEY_LENGTH]}-{number}"
                 leased.enter_context(Lease(layout.lease(name)))
                 crash.at("build-lease")
@@ -192,11 +194,11 @@ class Builder(Struct, frozen=True):
         return receipt
 
 
-def find_sealed(layout: Layout, key: str) -> Receipt | None:
-    """Return the newest environment of a content key that is complete and unspoilt; others are passed over."""
+def find_sealed(layout: Layout, key: str, *, but: str = "") -> Receipt | None:
+    """Return the newest environment of a content key that is complete and unspoilt; others, and `but`, are not."""
     for number in sorted(_numbers(layout, key), reverse=True):
         place = layout.envs / f"{key[:KEY_LENGTH]}-{number}"
-        receipt = intact(place)
+        receipt = intact(place) if str(place) != but else None
         if receipt is not None and receipt.key == key:
             return receipt
     return None

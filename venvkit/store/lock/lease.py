@@ -301,8 +301,17 @@ def in_use(path: Path, *, soft: bool = False) -> bool:
         return True
 
 
+def touch(path: Path) -> None:
+    """Note a use of an environment, on its lease file; another user's file may refuse that."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
 def last_use(path: Path) -> float:
-    """Return when an environment was last known to be in use, to the hour, in seconds since the epoch; 0.0: never."""
+    """Return when an environment was last put in force, or known to be in use, the latter to the hour.
+
+    In seconds since the epoch; 0.0: never.
+    """
     try:
         return os.stat(path).st_mtime
     except OSError:

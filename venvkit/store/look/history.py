@@ -79,7 +79,7 @@ def _past(layout: Layout, mark: Mark, item: Generation) -> Past:
         path=item.environment,
         current=item.environment == mark.environment,
         since=item.since,
-        in_use=in_use(layout.lease(item.id)),
+        in_use=in_use(layout.lease(item.id), soft=layout.soft),
         problem=problem,
         installed=installed,
     )

@@ -1,8 +1,7 @@
-"""Reading the index: what it says of each shell, and which entries lead to one."""
+"""Reading the index: what it says of each shell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,11 @@ from msgspec import Struct
 from venvkit.base import cachefile
 from venvkit.base.files import listed
 from venvkit.base.watch import Watch, changed, stat_watch
-from venvkit.formats.entry import SCHEMA, read_entry
+from venvkit.formats.entry import SCHEMA, is_newer
 from venvkit.formats.mark import MARK
 from venvkit.formats.pointer import POINTER
 from venvkit.formats.receipt import RECEIPT, Receipt
 from venvkit.store.layout import Layout
-
-
-def index_entries(layout: Layout) -> Iterator[tuple[Path, dict[str, Any] | None]]:
-    """Yield the path and the content of each entry; None as content where it cannot be read."""
-    for path in _paths(layout):
-        yield Path(path), read_entry(path)
 
 
 class _Facts(Struct, frozen=True):
@@ -39,6 +32,9 @@ class Answer(Struct, frozen=True):
     facts: _Facts
     watches: tuple[Watch, ...]
     size: int
+    deep: str
+    call: dict[str, Any] | None
+    planned: int = 0
 
     def holds(self) -> bool:
         """Tell whether shell and environment are as they were; of what else the entry hangs on nothing is asked."""
@@ -47,18 +43,24 @@ class Answer(Struct, frozen=True):
         return len(mine) == OWN_WATCHES and changed(mine) is None
 
 
-def answers(layout: Layout) -> dict[str, list[Answer]]:
-    """Return what the index says of each shell, by its path; what cannot be read says nothing."""
-    found: dict[str, list[Answer]] = {}
-    for path in _paths(layout):
-        answer = cachefile.load(path, Answer)
-        if answer is not None and answer.schema == SCHEMA:
-            found.setdefault(answer.facts.shell, []).append(answer)
-    return found
+class Indexed(Struct, frozen=True):
+    """One entry of the index; `answer` is None where it cannot be read, `newer` where a later version wrote it."""
+
+    path: Path
+    answer: Answer | None
+    newer: bool = False
 
 
-def _paths(layout: Layout) -> list[str]:
-    return [path for path in listed(layout.requests) if path.endswith(".json")]
+def read_index(layout: Layout) -> tuple[Indexed, ...]:
+    """Read the index of a store."""
+    return tuple(_read(path) for path in listed(layout.requests) if path.endswith(".json"))
+
+
+def _read(path: str) -> Indexed:
+    answer = cachefile.load(path, Answer)
+    if answer is None or answer.schema != SCHEMA:
+        return Indexed(Path(path), None, is_newer(path))
+    return Indexed(Path(path), answer)
 
 
 # How many there are of those below.

@@ -13,16 +13,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from venvkit.base import crash
-from venvkit.base.files import ASIDE, TEMPORARY, Sync, delete, move_aside, write_atomically
+from venvkit.base.files import ASIDE, TEMPORARY, Sync, delete, exists, move_aside, write_atomically
 from venvkit.base.reading import content_of
+from venvkit.errors import MachineError
 from venvkit.events import Observer, ignore
 from venvkit.formats.mark import Mark, new_mark, read_mark, write_mark
 from venvkit.formats.pointer import POINTER, pointer_line
 from venvkit.formats.receipt import Receipt
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import HeldLock, hold
-from venvkit.store.look.shells import shell_target
+from venvkit.store.lock.lease import touch
+from venvkit.store.look.shells import read_shell, shell_target
 from venvkit.store.shell.foreign import move_foreign
 from venvkit.store.shell.scripts import fit_interpreter, link_scripts, wanted_scripts
 
@@ -56,27 +60,41 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
 
     Raises:
         BusyError: Something that is not ours stands there, and a process runs from it (`foreign-busy`).
+        MachineError: A later version of venvkit made the shell (`shell-unknown`).
     """
     environment = Path(receipt.path)
-    mark = read_mark(shell)
-    if os.path.lexists(shell) and mark is None:
+    found = read_shell(layout, shell)
+    mark = found.mark
+    if found.state == "newer":
+        raise MachineError(
+            "this shell was made by a later version of venvkit",
+            code="shell-unknown",
+            where=str(shell),
+            remedy="use that version, or set XINFERENCE_HOME to another directory",
+        )
+    if os.path.lexists(shell) and found.state == "foreign":
         move_foreign(layout, shell)
+    # A collection that has read the store before this leaves the environment alone.
+    touch(layout.lease(environment.name))
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     if mark is None:
-        mark = new_mark(environment, now)
+        mark = new_mark(environment, now, *sorted(found.pointed))
     elif rolled_back:
         mark = mark.rolled_back(environment, time.time_ns())
     else:
         mark = mark.with_current(environment, now)
+    homes = _homes(layout, mark)
+    # What was collected is not remembered; all that is there is, since a collection may be asked to keep many.
+    mark = replace(mark, generations=tuple(item for item in mark.generations if exists(item.environment)))
     sweep_shell(shell)
     if not shell.exists():
-        _create(layout, shell, receipt, mark)
+        _create(shell, receipt, mark, homes)
         return
     if read_mark(shell) != mark:
         write_mark(shell, mark)
     crash.at("shell-mark")
     fit_interpreter(shell, environment)
-    link_scripts(shell / "bin", environment / "bin", _homes(layout, mark))
+    link_scripts(shell / "bin", environment / "bin", homes)
     crash.at("shell-scripts")
     _write_pointer(shell, receipt)
     crash.at("shell-pointed")
@@ -99,7 +117,7 @@ def _homes(layout: Layout, mark: Mark) -> set[str]:
     return {str(layout.envs), *(os.path.realpath(path.parent) for path in mark.environments)}
 
 
-def _create(layout: Layout, shell: Path, receipt: Receipt, mark: Mark) -> None:
+def _create(shell: Path, receipt: Receipt, mark: Mark, homes: set[str]) -> None:
     """Make the venv beside its place, all of it, and rename it there: half a shell is never found.
 
     Nothing is synced: what a power cut leaves of a new shell is mended, or moved aside, when it is next asked for.
@@ -112,7 +130,7 @@ def _create(layout: Layout, shell: Path, receipt: Receipt, mark: Mark) -> None:
         if (environment / "lib64").is_symlink():
             (attempt / "lib64").symlink_to("lib")
         fit_interpreter(attempt, environment, sync="never")
-        link_scripts(attempt / "bin", environment / "bin", _homes(layout, mark))
+        link_scripts(attempt / "bin", environment / "bin", homes)
         _write_pointer(attempt, receipt, sync="never")
         write_mark(attempt, mark, sync="never")
         crash.at("shell-attempt")

@@ -7,7 +7,6 @@ metadata beside it, so that it never counts as installed where it runs.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 import zipfile
@@ -16,12 +15,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from venvkit.base.files import made_once
 from venvkit.base.process import Completed, Runner
 from venvkit.errors import MachineError, SourceError, UsageError, VenvkitError
 from venvkit.spec.configuration.pip import pip_environ
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.failure import failure, with_build_output
+from venvkit.tools.gitusers import hide_git_users
 from venvkit.tools.refusals import lost_sources
 from venvkit.tools.uv.client import MIRROR_MARK
 
@@ -35,7 +36,6 @@ class Pip(Struct, frozen=True):
 
     Args:
         folder: Where pip is unpacked, once per version.
-        runner: How processes are run.
         environ: The caller's environment, from which pip's is made, with what its configuration files say.
         attempts: How often a download is tried; 1 means no retry.
         offline: Ask no index; only folders of wheels are sources.
@@ -89,11 +89,12 @@ class Pip(Struct, frozen=True):
             raise ValueError(f"refusing to let pip write into the planning mirror {python}")
         command = [python, str(self._program(minor)), "install", "--no-input", "--disable-pip-version-check"]
         command += ["--no-color", "--progress-bar", "off", "--retries", str(self.attempts - 1)]
+        env = self._child_environ(python, sources)
         with tempfile.TemporaryDirectory(prefix="venvkit-") as neutral:
             log = Path(neutral, "pip.log")
             done = self.runner.run(
                 [*command, "--log", str(log), *args],
-                env=self._child_environ(python, sources),
+                env={**env, **hide_git_users(args, env)},
                 cwd=neutral,
                 keep_fds=keep_fds,
                 die_with_parent=bool(keep_fds),
@@ -128,17 +129,8 @@ class Pip(Struct, frozen=True):
             )
         home = self.folder / Path(wheel.path).stem
         if not home.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            attempt = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=self.folder))
-            try:
-                with zipfile.ZipFile(wheel.path) as archive:
-                    archive.extractall(attempt, [name for name in archive.namelist() if name.startswith("pip/")])
-                attempt.rename(home)
-            except OSError:
-                if not home.exists():  # else another process was first
-                    raise
-            finally:
-                shutil.rmtree(attempt, ignore_errors=True)
+            with made_once(home, "pip") as attempt, zipfile.ZipFile(wheel.path) as archive:
+                archive.extractall(attempt, [name for name in archive.namelist() if name.startswith("pip/")])
         return home / "pip"
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct, field
 from packaging.utils import NormalizedName, canonicalize_name
 
+from venvkit.base.local import local_size
 from venvkit.errors import SourceError
 from venvkit.events import Observer, Warned, ignore
 from venvkit.host.snapshot import HostSnapshot
@@ -19,6 +20,7 @@ from venvkit.spec.language.requires import parse_requires
 from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.failure import warnings
+from venvkit.tools.gitusers import git_users, with_git_user
 from venvkit.tools.pip.client import Pip
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.uv.mirror import Mirrors
@@ -61,7 +63,6 @@ class PipResolver(Struct):
     """Answers the planner's questions with pip.
 
     Args:
-        pip: The tool.
         mirrors: Where the host's mirror comes from; it may not show the host itself, which pip would look into.
         snapshot: The host whose distributions are candidates.
         sources: Indexes, find-links and their options.
@@ -100,22 +101,23 @@ class PipResolver(Struct):
             found = msgspec.json.decode(report.read_bytes(), type=_Report)
         asked = {parsed.name: parsed.url for line in question.requirements if (parsed := parse_requires(line))}
         urls = {canonicalize_name(name): url for name, url in asked.items()}
-        return tuple(self._pin(item, urls) for item in found.install)
+        users = git_users(question.requirements)
+        return tuple(self._pin(item, urls, users) for item in found.install)
 
     def describe(self, pins: Iterable[Pin]) -> Mapping[NormalizedName, Description]:
         """See `Resolver.describe`: the report of the question has said it all."""
         return {pin.name: self._known[pin] for pin in pins}
 
-    def _pin(self, item: _Item, asked: Mapping[NormalizedName, str | None]) -> Pin:
+    def _pin(self, item: _Item, asked: Mapping[NormalizedName, str | None], users: Mapping[str, str]) -> Pin:
         name = canonicalize_name(item.metadata.name)
-        url = _address(item.download_info)
+        url = with_git_user(_address(item.download_info), users)
         pin = Pin(name, item.metadata.version, (asked.get(name) or url) if item.is_direct else None)
         archive = item.download_info.archive_info
         self._known[pin] = Description(
             requires=item.metadata.requires_dist,
             extras=item.metadata.provides_extra,
             url=url,
-            size=_local_size(url),
+            size=local_size(url),
             sha256=archive.hashes.get("sha256") if archive else None,
             builds=not urlsplit(url).path.endswith(".whl"),
         )
@@ -176,9 +178,3 @@ def _address(download: _Download) -> str:
     checkout = download.vcs_info
     url = f"{checkout.vcs}+{download.url}@{checkout.commit_id}" if checkout else download.url
     return f"{url}#subdirectory={download.subdirectory}" if download.subdirectory else url
-
-
-def _local_size(url: str) -> int | None:
-    parts = urlsplit(url)
-    path = Path(unquote(parts.path))
-    return path.stat().st_size if parts.scheme == "file" and path.is_file() else None

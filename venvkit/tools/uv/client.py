@@ -19,10 +19,12 @@ from venvkit.spec.configuration.paths import tool_environ
 from venvkit.spec.configuration.uv import check_uv_config, read_uv_config, trusted_bundle
 from venvkit.spec.request import Sources
 from venvkit.tools.failure import failure
+from venvkit.tools.gitusers import hide_git_users
 from venvkit.tools.refusals import heard, listening
 from venvkit.tools.requestfiles import tied_packages
 from venvkit.tools.scratch import scratch_folder
 from venvkit.tools.uv.indexes import fence, forgiving
+from venvkit.tools.uv.isolation import run_builds
 
 __all__ = ["MINIMUM", "MIRROR_MARK", "Uv", "find_uv", "is_known"]
 
@@ -40,9 +42,6 @@ class Uv(Struct, frozen=True):
     """A uv that was found and is new enough.
 
     Args:
-        path: The binary.
-        version: Its version.
-        runner: How its processes are run.
         environ: The caller's environment, from which uv's is made.
         attempts: How often a download is tried; 1 means no retry.
         offline: Never open a network connection.
@@ -98,13 +97,15 @@ class Uv(Struct, frozen=True):
             if sources is not None:
                 env = forgiving(env, sources, Path(neutral))
             fence(Path(neutral))
-            return self.runner.run(
-                [self.path, *args, *flags],
-                env=env,
-                cwd=neutral,
-                keep_fds=keep_fds,
-                die_with_parent=bool(keep_fds),
-            )
+            told = {**env, **hide_git_users(args, env)}
+
+            def run(args: Sequence[str]) -> Completed:
+                command = [self.path, *args, *flags]
+                return self.runner.run(
+                    command, env=told, cwd=neutral, keep_fds=keep_fds, die_with_parent=bool(keep_fds)
+                )
+
+            return run_builds(run, args)
 
     def create_venv(self, python: str, place: Path, *, clear: bool = False, keep_fds: Sequence[int] = ()) -> None:
         """Create a bare virtual environment of `python` at `place`.

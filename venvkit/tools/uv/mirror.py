@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +17,7 @@ from msgspec import Struct
 from packaging.utils import NormalizedName
 
 from venvkit.base.digest import digest
+from venvkit.base.files import made_once
 from venvkit.host.distribution import Distribution
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.spec.language.requires import parse_requires
@@ -64,9 +63,7 @@ class Mirrors(Struct, frozen=True):
         return str(home / "bin" / "python")
 
     def _make(self, home: Path, snapshot: HostSnapshot, shown: list[Distribution]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        attempt = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=self.folder))
-        try:
+        with made_once(home, MIRROR_MARK) as attempt:
             self.maker.create_venv(snapshot.interpreter.python, attempt, clear=True)
             site_packages = next((attempt / "lib").glob("*/site-packages"))
             for item in shown:
@@ -82,13 +79,6 @@ class Mirrors(Struct, frozen=True):
             lock.unlink(missing_ok=True)
             lock.mkdir()
             (attempt / MIRROR_MARK).write_text("planning only, never install here\n", encoding="utf-8")
-            try:
-                attempt.rename(home)
-            except OSError:
-                if not (home / MIRROR_MARK).exists():  # else another process was first, with the same content
-                    raise
-        finally:
-            shutil.rmtree(attempt, ignore_errors=True)
 
 
 def _path_line(path: str, pth_dirs: Collection[str]) -> str:

@@ -23,6 +23,7 @@ from venvkit.spec.levers import Levers
 from venvkit.spec.request import Sources
 from venvkit.tools.descriptions import Descriptions
 from venvkit.tools.failure import warnings
+from venvkit.tools.gitusers import git_users, with_git_user
 from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.scratch import scratch_folder
 from venvkit.tools.uv.client import Uv
@@ -38,13 +39,11 @@ class UvResolver(Struct):
     """Answers the planner's questions with uv.
 
     Args:
-        uv: The tool.
         mirrors: Where the host's mirror comes from.
         snapshot: The host whose distributions are candidates.
         sources: Indexes, find-links and their options; an optional index that cannot be reached is dropped from it.
         levers: What bends the choice of files (only_binary, exclude_newer, sources by name, torch_backend).
         reader: Returns what reads the requirements of chosen files; asked when nothing is known of one.
-        descriptions: What was read before.
         meanwhile: Called once, when the first question is being answered: what else there is to do.
         lost: The failure of the last optional index that was dropped.
         notices: Warnings of uv, each with the pin (`name==version`) it is about.
@@ -64,6 +63,7 @@ class UvResolver(Struct):
     _mirror: str = ""
     _tied: tuple[tuple[NormalizedName, str], ...] = ()
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
+    _users: dict[str, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
 
     def resolve(self, question: Question) -> tuple[Pin, ...]:
@@ -72,13 +72,15 @@ class UvResolver(Struct):
             return ()
         python = self._mirror = self.mirrors.python(self.snapshot, question.barred)
         self._remember_urls(question.requirements)
+        self._users |= git_users(question.requirements)
         command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
         meanwhile, self.meanwhile = self.meanwhile, None
         done = self._run(lambda files: [*command, *files.question(question)], meanwhile)
         self._tied = question.tied
         # Direct references are missing from the JSON; the text on standard error has them, also those that only a
         # requirement of a requirement names.
-        urls = {**self._urls, **_direct_references(done.stderr)}
+        found = _direct_references(done.stderr).items()
+        urls = {**self._urls, **{name: with_git_user(url, self._users) for name, url in found}}
         return tuple(
             Pin(canonicalize_name(change["name"]), change["version"], urls.get(canonicalize_name(change["name"])))
             for change in _changes(done.stdout)
@@ -124,7 +126,7 @@ class UvResolver(Struct):
             self._known[pin] = Description(
                 requires=requires[0] if requires else None,
                 extras=requires[1] if requires else (),
-                url=file.url,
+                url=with_git_user(file.url, self._users),
                 size=file.size,
                 sha256=file.sha256,
                 builds=file.kind != "wheel",

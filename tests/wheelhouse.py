@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.server
+import json
 import threading
 import time
 import zipfile
@@ -68,6 +69,25 @@ class Wheelhouse:
                 archive.writestr(path, text)
         self.made.append(wheel)
         return wheel
+
+    def add_variants(self, name: str, version: str, variants: Mapping[str, Mapping[str, object]]) -> None:
+        """Write a wheel for each variant, whose module knows its label, and the list of them that an index has.
+
+        Of the providers of wheel variants uv has that of x86_64 built in (https://peps.python.org/pep-0825/).
+        """
+        escaped = name.replace("-", "_")
+        common = {
+            "$schema": "https://variants-schema.wheelnext.dev/peps/825/v0.1.1.json",
+            "default-priorities": {"namespace": ["x86_64"]},
+            "providers": {"x86_64": {"requires": ["x86-64-variant-provider"]}},
+        }
+        for label, properties in variants.items():
+            told = json.dumps({**common, "variants": {label: properties}})
+            files = {f"{escaped}.py": f"LABEL = {label!r}\n", f"{escaped}-{version}.dist-info/variant.json": told}
+            wheel = self.add(name, version, files=files)
+            self.made[-1] = wheel.rename(wheel.with_name(f"{wheel.stem}-{label}.whl"))
+        listed = self.path / f"{escaped}-{version}-variants.json"
+        listed.write_text(json.dumps({**common, "variants": variants}), encoding="utf-8")
 
 
 @dataclass

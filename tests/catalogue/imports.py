@@ -53,7 +53,7 @@ def modules_of(python: str, environ: Mapping[str, str], distributions: Sequence[
 def import_modules(
     python: str, environ: Mapping[str, str], modules: Mapping[str, Sequence[str] | None]
 ) -> dict[str, str]:
-    """Return the end of the output of each import that failed, by "DISTRIBUTION MODULE"; empty where it imports."""
+    """Return the exceptions of each import that failed, by "DISTRIBUTION MODULE"; empty where it imports."""
     return {
         f"{name} {module}": _import(python, environ, module)
         for name, found in modules.items()
@@ -73,8 +73,10 @@ def _import(python: str, environ: Mapping[str, str], module: str) -> str:
             return f"no end after {_SECONDS} s"
     if done.returncode == 0:
         return ""
-    lines = [line.strip()[:400] for line in done.stderr.splitlines() if line.strip()]
-    return "\n".join(lines[-12:]) or f"status {done.returncode}"
+    lines = [line[:400] for line in done.stderr.splitlines()]
+    # Of a chain of exceptions every one; the last says why the import failed.
+    raised = [line for line in lines if re.match(r"[\w.]*(?:Error|Exception|Warning|Exit)\b", line)]
+    return "\n".join(raised or lines[-3:]) or f"status {done.returncode}"
 
 
 def explained(distribution: str, error: str, findings: Sequence[str], known: Collection[str]) -> bool:
@@ -82,11 +84,11 @@ def explained(distribution: str, error: str, findings: Sequence[str], known: Col
 
     Args:
         distribution: The normalized name of the one that does not import.
-        error: The end of what its import wrote.
+        error: The exceptions that its import raised.
         findings: What was said of the environment before.
         known: Normalized names of the distributions that the error may name.
     """
-    wanted = {distribution} | (_names(error.splitlines()[-1]) & set(known))
+    wanted = {distribution} | (_names(error) & set(known))
     return any(wanted & _names(finding) for finding in findings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import platform
 import re
 import tarfile
 from pathlib import Path
@@ -110,6 +111,17 @@ def test_a_plan_marks_what_is_built_from_source(invoke: Invoke, spec: Path) -> N
     made = document(invoke("plan", spec, "-p", "raw", "--json").stdout)["data"]
     assert {item["name"]: item["builds"] for item in made["install"]} == {"raw": True, "tool": False}
     assert re.search(r"^  raw +1.0 +\d+ B +from source ", invoke("plan", spec, "-p", "raw", "-q").stdout, re.MULTILINE)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the provider that is used here is of this machine")
+def test_a_plan_names_wheel_variants(
+    invoke: Invoke, spec: Path, wheelhouse: Wheelhouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_PREVIEW_FEATURES", "wheel-variants")
+    wheelhouse.add_variants("fast", "1.0", {"level1": {"x86_64": {"level": ["v1"]}}})
+    made = document(invoke("plan", spec, "-p", "fast", "--json").stdout)["data"]
+    assert {item["name"]: item.get("variant") for item in made["install"]} == {"fast": "level1", "tool": None}
+    assert "variant level1" in invoke("plan", spec, "-p", "fast", "-q").stdout
 
 
 @pytest.mark.usefixtures("raw")

@@ -14,6 +14,7 @@ from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
 from venvkit import ensure_env, ensure_env_async
+from venvkit.base.turns import waiting
 from venvkit.launch.threads import call_in_thread
 
 
@@ -31,6 +32,36 @@ def test_more_calls_than_the_default_pool_has_threads_leave_it_free() -> None:
         return took
 
     assert asyncio.run(main()) < 1.0
+
+
+def test_few_calls_work_at_a_time_and_any_number_waits() -> None:
+    """Each thread at Python work keeps the interpreter from the loop for 5 ms."""
+    go = threading.Event()
+    working: set[int] = set()
+    most: list[int] = []
+    waiters = threading.Semaphore(0)
+
+    def work(_: threading.Event) -> None:
+        for _ in range(3):
+            working.add(threading.get_ident())
+            most.append(len(working))
+            time.sleep(0.002)
+            working.discard(threading.get_ident())
+            with waiting():
+                time.sleep(0.002)
+        with waiting():
+            waiters.release()
+            assert go.wait(20)
+
+    async def main() -> None:
+        calls = [asyncio.ensure_future(call_in_thread(work)) for _ in range(32)]
+        for _ in calls:
+            assert await asyncio.to_thread(waiters.acquire, timeout=20)
+        go.set()
+        await asyncio.gather(*calls)
+
+    asyncio.run(main())
+    assert max(most) <= 2
 
 
 def test_a_task_that_is_cancelled_again_and_again_ends_after_its_work() -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from venvkit.base.network import DEFAULT_PORTS, Network, Origin, basic, make_context, netrc_headers, user_of
+from venvkit.base.turns import waiting
 from venvkit.base.version import __version__
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class Client:
         while not future.done():
             if time.monotonic() >= now + limit or self._is_closed:
                 raise late
-            wait([future], timeout=min(_POLL_S, limit))
+            with waiting():
+                wait([future], timeout=min(_POLL_S, limit))
             self._tick()
         error = future.exception()
         if error is None:

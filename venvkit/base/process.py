@@ -21,6 +21,7 @@ from msgspec import Struct, field
 from venvkit.base.forks import lent, starting
 from venvkit.base.mask import mask
 from venvkit.base.prepare import die_with, hand_on
+from venvkit.base.turns import waiting
 from venvkit.errors import CancelledError, MachineError
 
 _POLL_S = 0.1
@@ -38,7 +39,7 @@ _STEPS: tuple[tuple[signal.Signals, float], ...] = (
 _LOST = 255
 
 ProcessError = subprocess.CalledProcessError
-"""What callers of other installers catch; venvkit raises it only together with an error of its own."""
+"""The exception that callers of other installers catch; venvkit raises it only together with an error of its own."""
 
 
 class Completed(Struct, frozen=True):
@@ -65,7 +66,7 @@ class Completed(Struct, frozen=True):
 
 
 class Runner(Struct, frozen=True):
-    """How children are run in one call of the library.
+    """The settings with which one call of the library runs its child processes.
 
     Args:
         cancel: Set by the caller to stop whatever child is running; `CancelledError` is raised.
@@ -166,7 +167,8 @@ class Runner(Struct, frozen=True):
                 if ended_at is None and child.poll() is not None:
                     ended_at = time.monotonic()
                     _kill_group(child)
-                ready = selector.select(_POLL_S if ended_at is None else 0)
+                with waiting():
+                    ready = selector.select(_POLL_S if ended_at is None else 0)
                 for key, _ in ready:
                     if not key.data.add(os.read(key.fd, 65536)):
                         selector.unregister(key.fileobj)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from venvkit.base import cachefile
 from venvkit.base.digest import digest
 from venvkit.base.process import Runner
+from venvkit.base.turns import waiting
 from venvkit.base.watch import Watch, changed, stat_watch, text_watch, times
 from venvkit.host.distribution import Distribution, Unreadable, read_ahead, scan
 from venvkit.host.interpreter import Interpreter
@@ -32,7 +33,7 @@ _TRIES = 3
 
 
 class HostSnapshot(Struct, frozen=True):
-    """What the host was at one moment.
+    """The host at one moment.
 
     Args:
         distributions: Every distribution it can import, sorted by name.
@@ -119,7 +120,8 @@ def _take(python: str, runner: Runner, environ: Mapping[str, str]) -> tuple[Host
     with ThreadPoolExecutor(1) as beside:
         probing = beside.submit(probe, python, runner, environ=environ)
         known = read_ahead(_likely_dirs(python))
-        interpreter = probing.result()
+        with waiting():
+            interpreter = probing.result()
     watches = _watches(python, interpreter)
     distributions, unreadable = scan(interpreter.site_dirs, known=known)
     distributions = tuple(sorted(distributions, key=lambda distribution: distribution.name))
@@ -142,7 +144,7 @@ def _likely_dirs(python: str) -> list[str]:
 
 
 def _watches(python: str, interpreter: Interpreter) -> list[Watch]:
-    """Return what decides the content of a snapshot, as it is now.
+    """Return watches of all that decides the content of a snapshot.
 
     Directories stand for what is in them. Installers never edit METADATA in place: a distribution is
     replaced by removing its dist-info and making another, and both change the time of the directory around

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from venvkit.base import crash
+from venvkit.base.turns import working
 from venvkit.errors import NoSolutionError, ProofError, SourceError, SpecError
 from venvkit.events import Observer, PhaseStarted, Warned, guarded
 from venvkit.formats.entry import read_entry
@@ -53,7 +54,7 @@ def ensure(call: Call, key: str, observer: Observer | None, cancel: threading.Ev
     """
     notify = guarded(observer)
     layout = Layout(Path(call.settings.home), soft=call.settings.lock == "soft")
-    with _turn(layout, call, key, notify, cancel) as made:
+    with working(), _turn(layout, call, key, notify, cancel) as made:
         if made is not None:
             return made
         from venvkit.launch.host import look_at_host, open_services, see

@@ -11,15 +11,17 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from venvkit.base.turns import working
 
 T = TypeVar("T")
 
 # Most calls wait for a lock or an index. A call that is answered at once must not wait behind them.
 _MOST_THREADS = 256
-# A forked child has the pool of its parent without its threads: one for each pid.
-_pools: dict[int, ThreadPoolExecutor] = {}
+# A forked child has the pools of its parent without their threads: others for each pid.
+_by_pid: dict[int, tuple[ThreadPoolExecutor, ThreadPoolExecutor]] = {}
 
 
 async def call_in_thread(work: Callable[[threading.Event], T]) -> T:
@@ -30,7 +32,10 @@ async def call_in_thread(work: Callable[[threading.Event], T]) -> T:
     """
     cancel = threading.Event()
     context = contextvars.copy_context()
-    job = _pool().submit(context.run, work, cancel)
+    job: Future[T] = Future()
+    starter, pool = _pools()
+    # To start a thread waits for it to run: 32 of them would stop the loop for 50 ms.
+    starter.submit(lambda: pool.submit(context.run, lambda: _fulfil(job, work, cancel)))
     result = asyncio.wrap_future(job)
     try:
         return await asyncio.shield(result)
@@ -44,8 +49,21 @@ async def call_in_thread(work: Callable[[threading.Event], T]) -> T:
         raise
 
 
-def _pool() -> ThreadPoolExecutor:
+def _fulfil(job: Future[T], work: Callable[[threading.Event], T], cancel: threading.Event) -> None:
+    if not job.set_running_or_notify_cancel():
+        return
+    try:
+        with working():
+            result = work(cancel)
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the job is told
+        job.set_exception(error)
+    else:
+        job.set_result(result)
+
+
+def _pools() -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+    """Return one thread that starts the calls, and the threads that they run on."""
     pid = os.getpid()
-    if pid not in _pools:
-        _pools[pid] = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="venvkit")
-    return _pools[pid]
+    if pid not in _by_pid:
+        _by_pid[pid] = (ThreadPoolExecutor(1), ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="venvkit"))
+    return _by_pid[pid]

@@ -32,6 +32,7 @@ class Description(Struct, frozen=True):
         size: Bytes to download; None when the source does not say.
         sha256: The file's digest, in hexadecimal; None when the source does not say.
         builds: There is no wheel for this interpreter: a source distribution or checkout is built.
+        variant: The label of the wheel variant that fits this machine; empty for a wheel without one.
     """
 
     requires: tuple[str, ...] | None
@@ -40,6 +41,7 @@ class Description(Struct, frozen=True):
     size: int | None = None
     sha256: str | None = None
     builds: bool = False
+    variant: str = ""
 
 
 class Question(Struct, frozen=True):

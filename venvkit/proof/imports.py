@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from venvkit.base.process import Completed, Runner
+from venvkit.base.turns import waiting
 from venvkit.errors import MachineError
 
 # `module` or `module:attribute`.
@@ -59,7 +60,7 @@ def failed_imports(
     else:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(min(_MOST_AT_ONCE, len(wanted), os.cpu_count() or 1)) as pool:
+        with waiting(), ThreadPoolExecutor(min(_MOST_AT_ONCE, len(wanted), os.cpu_count() or 1)) as pool:
             found = list(pool.map(lambda module: _attempt(python, module, runner, environ), wanted))
     return tuple(item for item in found if item is not None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def violations(
     return [*closure(seen, roots, rules).violations, *broken]
 
 
+def _variant(item: Distribution) -> str:
+    """Return the label of the wheel variant that an installed distribution came from; empty for none.
+
+    A variant's `variant.json` names its label alone (https://peps.python.org/pep-0825/).
+    """
+    try:
+        variants = json.loads(Path(item.location, "variant.json").read_bytes())["variants"]
+        return str(next(iter(variants), ""))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def prove_installed(
     site_packages: Path, plan: Plan, problem: Problem, roots: Iterable[tuple[str, str]]
 ) -> tuple[Distribution, ...]:
@@ -44,8 +57,14 @@ def prove_installed(
     installed, _ = scan([str(site_packages)])
     found = {str(item.name): item.version for item in installed}
     wanted = {str(item.name): item.version or found.get(item.name, "") for item in plan.install}
-    if found != wanted:
-        odd = sorted(set(found.items()) ^ set(wanted.items()))
+    labels = {(str(item.name), f"{item.version} {label}") for item in installed if (label := _variant(item))}
+    expected = {
+        (str(item.name), f"{wanted[item.name]} {item.description.variant}")
+        for item in plan.install
+        if item.description.variant
+    }
+    if found != wanted or labels != expected:
+        odd = sorted((set(found.items()) ^ set(wanted.items())) | (labels ^ expected))
         raise ProofError(
             "what was installed is not what was planned",
             code="install-differs",

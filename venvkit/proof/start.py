@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from venvkit.base.process import Runner
+from venvkit.base.turns import waiting
 from venvkit.errors import MachineError, ProofError
 from venvkit.formats.pointer import HOOK, POINTER
 from venvkit.host.contents import import_names
@@ -109,7 +110,8 @@ class Starter:
                     code="timeout",
                     remedy="a start-up file (.pth, sitecustomize) of an installed package may hang; exclude it",
                 )
-            time.sleep(_POLL_S / 5)
+            with waiting():
+                time.sleep(_POLL_S / 5)
         done = self._running.result()
         self._answer.seek(0)
         try:

@@ -28,6 +28,10 @@ _NAMES = (
     *INTERPRETER_VARIABLES,
     "CUDA_VISIBLE_DEVICES",  # which devices are there to plan for
     "XINFERENCE_MODEL_SRC",
+    # What uv's providers of wheel variants take in place of the machine's devices.
+    "NV_VARIANT_PROVIDER_FORCE_CUDA_DRIVER_VERSION",
+    "NV_VARIANT_PROVIDER_FORCE_SM_ARCH",
+    "TPU_VARIANT_PROVIDER_FORCE_PRESENT",
 )
 # They say where to look: they count where something is there. Users who share a store have homes of their own, and
 # the same question where neither home holds anything. HOME: also the packages of a user, `~/.local/lib`.

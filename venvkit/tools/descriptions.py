@@ -43,10 +43,17 @@ class Descriptions(Struct, frozen=True):
     def put(self, pin: Pin, sources: Sources, description: Description) -> None:
         """Keep a description, unless it is of a local file or checkout (they change) or could not be read in full.
 
+        Nor one of a wheel variant: it follows from the machine.
+
         Args:
             sources: Those that answered: without an optional index that could not be reached.
         """
-        if pin.url or description.requires is None or not (description.url or "").startswith("http"):
+        if (
+            pin.url
+            or description.variant
+            or description.requires is None
+            or not (description.url or "").startswith("http")
+        ):
             return
         cachefile.store(self._place(pin, sources), description, checked=True)
 

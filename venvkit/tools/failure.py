@@ -82,6 +82,10 @@ _KINDS = {
         SettingError, "setting-invalid", "a variable or configuration file of the tool is malformed",
         "correct the value that is named",
     ),
+    "variant": _Kind(
+        UsageError, "wheel-variant", "an address names a wheel variant that cannot be taken",
+        "set UV_PREVIEW_FEATURES=wheel-variants, or name the wheel without a variant label",
+    ),
     "build": _Kind(
         MachineError, "build-failed", "a source distribution could not be built",
         "read the end of the build's output, or ask for a version that has a wheel",
@@ -91,6 +95,7 @@ _KINDS = {
 # The first pattern that matches the beginning of one of the tool's lines decides. What breaks others comes first: a
 # full disk is reported as a download that failed, a lost connection as an archive that is no archive.
 _UV = (
+    ("variant", r"(?:Wheel|Unsupported) variant `"),
     ("full", r".*\(os error (?:28|122)\)$|No space left on device|Disk quota exceeded"),
     ("disk", r".*\(os error (?:5|13|30)\)$|Failed to initialize cache at "),
     ("refused", r"HTTP status client error \(40[13] |Hash mismatch for |An index URL \(\S+\) could not be queried"

@@ -25,6 +25,7 @@ from venvkit.base import cachefile
 from venvkit.base.digest import digest
 from venvkit.base.http import Client, HttpError, Limits
 from venvkit.base.network import Network, authority_files, environment_proxies, split_no_proxy
+from venvkit.base.turns import waiting
 from venvkit.errors import CancelledError
 from venvkit.host.metadata import egg_requires, parse_headers
 from venvkit.spec.configuration.uv import in_force, read_uv_config, trusted_bundle
@@ -48,7 +49,7 @@ _UNREADABLE = (HttpError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarEr
 
 
 class _Kept(Struct):
-    """What a file requires, as it is kept; None where it does not say."""
+    """The kept form of a file's requirements; None where the file states none for sure."""
 
     found: Requires | None
 
@@ -95,6 +96,7 @@ class MetadataReader(Struct, frozen=True):
         network = read_network(self.sources, self.environ)
         # Every request ends in time or at a cancel, so the threads of the pool do, too.
         with (
+            waiting(),
             ThreadPoolExecutor(_PARALLEL) as pool,
             Client(network, Limits(size=_MOST_WHOLE), seconds=min(self.seconds, _SECONDS), tick=self._tick) as client,
         ):

@@ -81,7 +81,8 @@ class PlanView(Struct, frozen=True):
 
         def note(item: Installed) -> str:
             built = "from source" if item.description.builds else ""
-            return ", ".join(filter(None, (replaced.get(item.name), built)))
+            variant = f"variant {item.description.variant}" if item.description.variant else ""
+            return ", ".join(filter(None, (replaced.get(item.name), built, variant)))
 
         columns = (_NAME, _VERSION, Column("size", of=_size, right=True), Column("note", "warn", note, folds=True))
         return listed(f"{verb}: {counted(len(items), 'distribution')}, {amount}", items, (*columns, _REASON))
@@ -125,6 +126,7 @@ def _install(item: Installed) -> dict[str, object]:
         "reason": item.reason,
         "size": found.size,
         "builds": found.builds,
+        **({"variant": found.variant} if found.variant else {}),
     }
 
 

@@ -65,9 +65,12 @@ class Recipe(Struct, frozen=True, dict=True):
         Where a file comes from is not in it when its digest is: two mirrors of one index give one environment.
         """
         pins = [
-            [item.name, item.version, item.description.sha256 or item.description.url or item.url]
+            [
+                item.name, item.version, item.description.sha256 or item.description.url or item.url,
+                *([item.description.variant] if item.description.variant else []),
+            ]
             for item in self.plan.install
-        ]
+        ]  # fmt: skip
         builds = any(item.description.builds for item in self.plan.install)
         return digest(
             {

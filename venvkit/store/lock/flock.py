@@ -21,6 +21,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from venvkit.base.forks import close_in_children, lent
+from venvkit.base.turns import waiting
 from venvkit.errors import CancelledError, MachineError
 from venvkit.events import Observer, Waiting, ignore
 
@@ -128,7 +129,8 @@ def _wait(
             reported = now
             observer(Waiting(f"{what}{_holder(paths)}", now - started))
         # Uneven, so that many who wait do not all wake at once.
-        time.sleep(pause * random.uniform(0.5, 1.0))
+        with waiting():
+            time.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 1.5, _POLL_MOST_S)
         waited = time.monotonic() - started
 

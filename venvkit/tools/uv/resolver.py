@@ -28,10 +28,13 @@ from venvkit.tools.requestfiles import RequestFiles
 from venvkit.tools.scratch import scratch_folder
 from venvkit.tools.uv.client import Uv
 from venvkit.tools.uv.mirror import Mirrors
+from venvkit.tools.uv.variants import LOG, lock_refuses, variant_files, wheel_label
 
 if TYPE_CHECKING:
     from venvkit.tools.metadata import MetadataReader
+    from venvkit.tools.pylock import LockedFile
 
+_DRY_RUN = ("pip", "install", "--dry-run")
 _DIRECT = re.compile(r" \+ (?P<name>\S+) @ (?P<url>\S+)")
 
 
@@ -61,7 +64,7 @@ class UvResolver(Struct):
     lost: SourceError | None = None
     notices: list[tuple[str, Warned]] = field(default_factory=list)
     _mirror: str = ""
-    _tied: tuple[tuple[NormalizedName, str], ...] = ()
+    _question: Question = Question(())
     _urls: dict[NormalizedName, str] = field(default_factory=dict)
     _users: dict[str, str] = field(default_factory=dict)
     _known: dict[Pin, Description] = field(default_factory=dict)
@@ -73,10 +76,10 @@ class UvResolver(Struct):
         python = self._mirror = self.mirrors.python(self.snapshot, question.barred)
         self._remember_urls(question.requirements)
         self._users |= git_users(question.requirements)
-        command = ["pip", "install", "--dry-run", "--output-format", "json", "--python", python]
+        command = [*_DRY_RUN, "--output-format", "json", "--python", python]
         meanwhile, self.meanwhile = self.meanwhile, None
         done = self._run(lambda files: [*command, *files.question(question)], meanwhile)
-        self._tied = question.tied
+        self._question = question
         # Direct references are missing from the JSON; the text on standard error has them, also those that only a
         # requirement of a requirement names.
         found = _direct_references(done.stderr).items()
@@ -99,17 +102,7 @@ class UvResolver(Struct):
         return {pin.name: self._known[pin] for pin in wanted}
 
     def _describe(self, pins: Sequence[Pin]) -> None:
-        # For one pin each it makes no difference what else is there.
-        python = self._mirror or self.mirrors.python(self.snapshot)
-        command = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--format", "pylock.toml"]
-        command += ["--python", python]
-        lines = tuple(map(str, pins))
-        done = self._run(
-            lambda files: [*command, *map(str, files.tying(self._tied).requirements(lines)), *files.choices()]
-        )
-        from venvkit.tools.pylock import read_pylock
-
-        files = {file.name: file for file in read_pylock(done.stdout)}
+        files = self._files(pins)
         contents = self.reader().read(files.values())
         # A wheel always says what it requires.
         blank = {name for name, file in files.items() if file.kind == "wheel" and contents[file] is None}
@@ -130,8 +123,42 @@ class UvResolver(Struct):
                 size=file.size,
                 sha256=file.sha256,
                 builds=file.kind != "wheel",
+                variant=wheel_label(file.url) if file.kind == "wheel" else "",
             )
             self.descriptions.put(pin, self.sources, self._known[pin])
+
+    def _files(self, pins: Sequence[Pin]) -> dict[NormalizedName, LockedFile]:
+        """Return the file of each pin: by uv's lock; of wheel variants, which it refuses, by the last answer's log."""
+        try:
+            return self._locked(pins)
+        except VenvkitError as error:
+            if not lock_refuses(error.details):
+                raise
+            uv = replace(self.uv, environ={**self.uv.environ, "RUST_LOG": LOG})
+            with scratch_folder() as folder:
+                files = RequestFiles(Path(folder), self.sources, self.levers)
+                done = uv.run([*_DRY_RUN, "--python", self._python, *files.question(self._question)], self.sources)
+            found = {file.name: file for file in variant_files(pins, done.stderr, self.sources)}
+            if not found:
+                raise
+        rest = [pin for pin in pins if pin.name not in found]
+        return {**found, **(self._locked(rest) if rest else {})}
+
+    def _locked(self, pins: Sequence[Pin]) -> dict[NormalizedName, LockedFile]:
+        # For one pin each it makes no difference what else is there.
+        command = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--format", "pylock.toml"]
+        command += ["--python", self._python]
+        lines = tuple(map(str, pins))
+        done = self._run(
+            lambda files: [*command, *map(str, files.tying(self._question.tied).requirements(lines)), *files.choices()]
+        )
+        from venvkit.tools.pylock import read_pylock
+
+        return {file.name: file for file in read_pylock(done.stdout)}
+
+    @property
+    def _python(self) -> str:
+        return self._mirror or self.mirrors.python(self.snapshot)
 
     def _run(
         self, arguments: Callable[[RequestFiles], list[str]], meanwhile: Callable[[], None] | None = None

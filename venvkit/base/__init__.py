@@ -1,1 +1,1 @@
-"""What knows nothing of environments: versions, digests, masking, files, watches, processes, HTTP."""
+"""The general parts, without knowledge of environments: versions, digests, masking, files, watches, processes, HTTP."""

@@ -1,4 +1,4 @@
-"""Where a process may die: the named instants at which the store is between two states.
+"""Crash points: the named instants at which the store is between two states.
 
 In production `at` does nothing. The fault-injection tests put a function in its place, in a process of their own, that
 kills that process at one of the names; this is the only seam they need.
@@ -25,7 +25,7 @@ POINTS = (
 
 
 def nothing(point: str) -> None:
-    """What happens at a point in production."""
+    """Do nothing, as in production."""
 
 
 at: Callable[[str], None] = nothing

@@ -29,7 +29,7 @@ _Entry = tuple[str, int, int, int, int]
 
 
 class Look(Struct, frozen=True):
-    """How local sources are now.
+    """The state of local sources.
 
     Args:
         digest: Equal while nothing of them changes.

@@ -1,4 +1,4 @@
-"""How servers are reached and whom to trust, as values: proxies, certificate authorities, users."""
+"""The ways to servers as values: proxies, certificate authorities, users."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Network(Struct, frozen=True):
-    """How servers are reached, and whom to trust.
+    """The ways to servers, and the certificates to trust.
 
     Args:
         proxies: Addresses of proxies by the scheme of what is asked through them.

@@ -1,4 +1,4 @@
-"""What a forked child does before it becomes another program.
+"""Steps of a forked child before it executes another program.
 
 Functions for `preexec_fn` of `subprocess`. The child of a threaded parent may not take the loader's locks: libraries
 are loaded, and modules imported, before the fork.

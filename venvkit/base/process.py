@@ -39,7 +39,7 @@ _STEPS: tuple[tuple[signal.Signals, float], ...] = (
 _LOST = 255
 
 ProcessError = subprocess.CalledProcessError
-"""What callers of other installers catch; venvkit raises it only together with an error of its own."""
+"""The exception that callers of other installers catch; venvkit raises it only together with an error of its own."""
 
 
 class Completed(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Completed(Struct, frozen=True):
 
 
 class Runner(Struct, frozen=True):
-    """How children are run in one call of the library.
+    """The settings with which one call of the library runs its child processes.
 
     Args:
         cancel: Set by the caller to stop whatever child is running; `CancelledError` is raised.

@@ -1,4 +1,4 @@
-"""How a dependence on the outside is recorded, and compared later.
+"""Watches: recorded states of files and folders that an answer depends on, and their comparison with the present.
 
 A watch is a plain JSON list, so that it can be stored anywhere:
 

@@ -25,7 +25,7 @@ def name_of(table: Mapping[str, object]) -> str:
 
 
 def has_block(table: Mapping[str, object]) -> bool:
-    """Tell whether an object has a `virtualenv` block, whatever is in it."""
+    """Tell whether an object has a `virtualenv` block of any content."""
     return table.get("virtualenv") is not None
 
 

@@ -1,4 +1,4 @@
-"""How the process ends: an outcome or an exception becomes output and an exit status."""
+"""The end of the process: an outcome or an exception becomes output and an exit status."""
 
 from __future__ import annotations
 

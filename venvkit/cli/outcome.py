@@ -1,4 +1,4 @@
-"""How a command ends: a result, a failure or both; and the JSON envelope that carries them."""
+"""The end of a command: a result, a failure or both; and the JSON envelope that carries them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENVELOPE_SCHEMA = 1
 
 
 class Result(Protocol):
-    """What a command found or did: a frozen value with two renderings."""
+    """The result of a command: a frozen value with two renderings."""
 
     def data(self) -> object:
         """Return it as dicts, lists and scalars."""

@@ -1,4 +1,4 @@
-"""What the command line says about output, known before it is parsed; and streams that the caller closed."""
+"""Output options of the command line, read before it is parsed; and streams that the caller closed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 class Session:
-    """What the command line says about output, known even when it cannot be parsed.
+    """Output options of the command line, known even when it cannot be parsed.
 
     Attributes:
         command: The command's name; empty when there is none.

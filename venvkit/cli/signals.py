@@ -1,4 +1,4 @@
-"""What Ctrl-C and other requests to end do: the first asks for an orderly end, the second insists; a child gets them.
+"""Ctrl-C and other requests to end: the first asks for an orderly end, the second insists; a child gets them.
 
 SIGHUP (the terminal is gone) and SIGQUIT (Ctrl-\\) are such requests as well as SIGINT and SIGTERM.
 """

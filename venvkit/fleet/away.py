@@ -1,4 +1,4 @@
-"""Optional indexes that did not answer in a run: each is waited for by the launches that are under way, and no more."""
+"""Optional indexes that did not answer in a run. Later launches of the run do not wait for them again."""
 
 from __future__ import annotations
 

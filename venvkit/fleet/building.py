@@ -38,7 +38,7 @@ class Target(Struct, frozen=True):
 
 
 class Made(Struct, frozen=True):
-    """What became of one target.
+    """The result of building one target.
 
     Args:
         environment: Where its environment is, whether it was built now or was there; None when there is none.
@@ -55,7 +55,7 @@ class Made(Struct, frozen=True):
 
     @property
     def state(self) -> Literal["built", "ready", "host", "failed"]:
-        """How it ended: `ready` was there already, `host` is the host's own interpreter."""
+        """The state of the result: `ready` was there already, `host` is the host's own interpreter."""
         if self.environment is None:
             return "failed"
         if self.environment.is_host:
@@ -64,7 +64,7 @@ class Made(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """What is to be built.
+    """The targets of a build.
 
     Args:
         targets: One for each place in the store.

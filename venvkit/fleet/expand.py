@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Wanted(Struct, frozen=True):
-    """Which launches are wanted; None for all.
+    """A selection of launches; None selects all.
 
     Args:
         type: Of this model type.

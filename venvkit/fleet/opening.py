@@ -31,7 +31,7 @@ _NOTHING = ModelSpec("all models", ())
 
 
 class Ground(Struct, frozen=True):
-    """What the launches of a run have in common.
+    """The common ground of the launches of a run.
 
     Args:
         choices: What the caller chose for all of them.
@@ -54,7 +54,7 @@ class Ground(Struct, frozen=True):
 def look(
     choices: Choices, settings: Settings, *, environ: Mapping[str, str], observer: Observer, cancel: threading.Event
 ) -> Ground:
-    """Look at what all launches have in common.
+    """Read the host, the tool and the data that all launches share.
 
     Args:
         choices: As for `plan_env`, without an engine.

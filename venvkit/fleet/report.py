@@ -1,4 +1,4 @@
-"""What a fleet's answers come to: launches of equal plans as one, totals, and the reasons of those without a plan."""
+"""The summary of a fleet: launches grouped by plan, totals, and the reasons of launches without a plan."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Group(Struct, frozen=True):
 
     @property
     def status(self) -> Status:
-        """How planning ended for them."""
+        """The status of their planning."""
         return self.rows[0].answer.status
 
     @property

@@ -1,4 +1,4 @@
-"""What a fleet's plans would change in the store: which environments are there, and what would be built anew."""
+"""Changes that a fleet's plans would make in the store: environments that are there, and those to be rebuilt."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _place(row: Row) -> _Place:
 
 
 class _Store(Struct, frozen=True):
-    """What each model has for each engine, looked at for one host."""
+    """The environments of each model and engine, compared for one host."""
 
     places: Mapping[_Place, Entry]
     host: str

@@ -43,7 +43,7 @@ class Kept(Struct, frozen=True):
 
 
 class Outline(Struct, frozen=True):
-    """What the fleet tells of a plan; `key` is the content key of its environment."""
+    """The summary of a plan; `key` is the content key of its environment."""
 
     key: str
     install: tuple[Item, ...]
@@ -73,7 +73,7 @@ class Outline(Struct, frozen=True):
 
 
 class Trouble(Struct, frozen=True):
-    """Why there is no plan, or no environment. `exit_code` is what the command line ends with for it."""
+    """The reason of a missing plan or environment. `exit_code` is the exit status of the command line for it."""
 
     status: Status
     code: str
@@ -105,7 +105,7 @@ _STATUS: dict[type[VenvkitError], Status] = {
 
 
 class Answer(Struct, frozen=True):
-    """What planning one request gave: a plan or a reason why there is none.
+    """The result of planning one request: a plan, or the reason of its absence.
 
     Args:
         made: When, in seconds since 1970.
@@ -121,14 +121,14 @@ class Answer(Struct, frozen=True):
 
     @property
     def status(self) -> Status:
-        """How it ended, in one word."""
+        """The status of the answer."""
         if self.plan is not None:
             return "broken" if self.plan.broken else "planned"
         return self.trouble.status if self.trouble is not None else "failed"
 
 
 class Stored(Struct, frozen=True):
-    """What the store has for a launch.
+    """The state of the store for a launch.
 
     Args:
         state: `built`: its place leads to this very environment; `shared`: another model's does; `other-variant`: its

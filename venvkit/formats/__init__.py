@@ -1,1 +1,1 @@
-"""What is stored and printed: receipt, mark, index entry."""
+"""Stored and printed formats: receipt, mark, index entry."""

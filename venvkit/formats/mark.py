@@ -37,7 +37,7 @@ class Rollback(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """What a shell remembers.
+    """The memory of a shell.
 
     Args:
         environment: The one in force.

@@ -1,1 +1,1 @@
-"""What the machine has: interpreter, distributions, accelerator, and how a change of any is noticed."""
+"""The machine: interpreter, distributions, accelerator, each with the watches that notice a change."""

@@ -1,4 +1,4 @@
-"""What accelerator the machine has, found without importing torch; asked when something depends on it."""
+"""The accelerator of the machine, detected without importing torch, and only when something depends on it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def detect(snapshot: HostSnapshot | None, *, cache_dir: Path | None, environ: Ma
 
 
 def accelerator_watches() -> list[Watch]:
-    """Return what must hold for an earlier `detect` to be still true, beside the host and `environ`."""
+    """Return the watches under which an earlier `detect` is still true, beside the host and `environ`."""
     nodes = [_DEV / name for name in ("nvidiactl", "dxg", "davinci_manager", "kfd")]
     # Every launch looks at what is watched. Where there is no device, a boot by itself brings none.
     files = _FACT_FILES if any(node.exists() for node in nodes) else _FACT_FILES[1:]

@@ -1,4 +1,4 @@
-"""What one distribution contains: files, import names, console scripts. Read for a few at a time."""
+"""Contents of one distribution: files, import names, console scripts. Read for a few at a time."""
 
 from __future__ import annotations
 

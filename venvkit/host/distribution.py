@@ -73,7 +73,7 @@ class Unreadable(Struct, frozen=True):
 
 
 class _Listing(Struct, frozen=True):
-    """What the entries of one site directory say by their names alone."""
+    """The entries of one site directory, sorted by their names alone."""
 
     site_dir: str
     infos: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ _TABLES = 1 << 22  # entries of one table; a file that claims more is damaged
 
 
 class SharedObject(Struct, frozen=True):
-    """What the loader learns of one shared object.
+    """The facts of one shared object that the loader uses.
 
     Args:
         machine: The architecture's number (`e_machine`): 62 is x86-64, 183 is AArch64.

@@ -33,7 +33,7 @@ _TRIES = 3
 
 
 class HostSnapshot(Struct, frozen=True):
-    """What the host was at one moment.
+    """The host at one moment.
 
     Args:
         distributions: Every distribution it can import, sorted by name.
@@ -144,7 +144,7 @@ def _likely_dirs(python: str) -> list[str]:
 
 
 def _watches(python: str, interpreter: Interpreter) -> list[Watch]:
-    """Return what decides the content of a snapshot, as it is now.
+    """Return watches of all that decides the content of a snapshot.
 
     Directories stand for what is in them. Installers never edit METADATA in place: a distribution is
     replaced by removing its dist-info and making another, and both change the time of the directory around

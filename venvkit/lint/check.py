@@ -1,4 +1,4 @@
-"""The whole of lint: read, check each spec, check them together, and say where in the text each finding is."""
+"""The steps of lint: read specs, check each, check them together, and add the line of each finding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VOID = frozenset({"marker-false", "specifier-empty", "line-replaced", "line-exc
 
 
 class Checked(Struct, frozen=True):
-    """How many specs were looked over, and what was found, in the order of files, objects and places."""
+    """The number of specs checked, and the findings in the order of files, objects and places."""
 
     specs: int
     findings: tuple[Finding, ...]

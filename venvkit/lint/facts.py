@@ -1,4 +1,4 @@
-"""What each group of facts that markers look at can be together, for the literals that a marker holds.
+"""Possible values of each group of facts that markers compare, for the literals of one marker.
 
 Each function gets all comparisons of a marker with one group and lists values such that every real machine is like one
 of them, or returns None where it cannot.

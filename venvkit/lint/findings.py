@@ -1,4 +1,4 @@
-"""What lint says: findings, each with a stable code, a place, and what to do about it."""
+"""Findings of lint, each with a stable code, a place and a remedy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NEVER_ERRORS = frozenset({"not-checked"})
 
 
 class Spot(Struct, frozen=True):
-    """Where something stands.
+    """A place in a file of specs.
 
     Args:
         file: The file, as it was named.

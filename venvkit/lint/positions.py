@@ -1,4 +1,4 @@
-"""Where a field stands in the text of a JSON document."""
+"""Line numbers of the fields of a JSON document."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ _NOWHERE = re.compile(rf"{_NO_VERSION.pattern}|was not found in the package regi
 
 
 class Answer(Struct, frozen=True):
-    """What the sources lack.
+    """The requirements that the sources have no release for.
 
     Args:
         missing: The requirements without a release, and uv's reason where it has more to say than that.

@@ -1,4 +1,4 @@
-"""Whether the sources have what specs ask for."""
+"""The check whether the sources have the releases that specs require."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which releases specs ask for, and where each may come from, on whatever machine."""
+"""The releases that specs require, each with the sources that may have it on any machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from venvkit.spec.language.nodes import Node
 from venvkit.spec.language.requirement import Line
 from venvkit.spec.language.requires import required_name
 from venvkit.spec.levers import Levers, parse_lever
-from venvkit.spec.request import spec_engines
+from venvkit.spec.request import spec_engines, spec_sources
 
 # Any index will do: it is only asked whether a release is there.
 _STRATEGY = "unsafe-best-match"
@@ -86,13 +86,7 @@ def wanted_releases(
 
 def _stated(subject: Subject, pip: Sources) -> Sources:
     spec = subject.spec
-    own = Sources.said(
-        "spec",
-        index_url=spec.index_url,
-        extra_index_urls=spec.extra_index_urls,
-        find_links=spec.find_links,
-        trusted_hosts=spec.trusted_hosts,
-    )
+    own = spec_sources(replace(spec, no_build_isolation=False))
     found = stated_sources(Sources(), own, pip if spec.inherit_pip_config else None)
     strategy = Statement("index-strategy", _STRATEGY, "caller")
     return replace(found, statements=settled((strategy, *found.statements)))

@@ -73,7 +73,7 @@ class Worlds(Struct, frozen=True):
 
     @property
     def exhausted(self) -> bool:
-        """Whether the spec has had all the work that one gets; nothing new is certain any more."""
+        """Whether the limit of work for one spec is reached; then no new answer is computed."""
         return self._work[0] > _MOST_WORK
 
     def never(self, root: Node | None, launch: Launch | None = None) -> bool:

@@ -114,12 +114,12 @@ class Settings:
 
     @property
     def file_watch(self) -> Watch:
-        """What shows that the settings file is another one than was read."""
+        """The watch of the settings file, taken before it was read."""
         return self._levels.file_watch
 
     @property
     def home_watch(self) -> Watch | None:
-        """What shows that XINFERENCE_HOME leads elsewhere than before; None where no link is on the way."""
+        """The watch of XINFERENCE_HOME where a symbolic link is part of its path; else None."""
         setting = self._acting["XINFERENCE_HOME"]
         written = f"{absolute_path(setting.raw.strip(), self._levels.user_home)}/virtualenv"
         return None if os.path.realpath(written) == written else stat_watch(written)

@@ -1,4 +1,4 @@
-"""What venvkit does with each option of uv and pip: the table `specs/tools.toml`, whose head explains its fields.
+"""The treatment of each option of uv and pip: the table `specs/tools.toml`, whose head explains its fields.
 
 The warm path reads it for the key, where variables of these tools are set: so its rows stand on one line each and are
 taken apart here in 0.3 ms, where `tomllib` takes 4 ms and its import as long again.

@@ -1,1 +1,1 @@
-"""What the model asks: specs, the requirement language, engine data, and the request made of them. Pure."""
+"""Specs, the requirement language, engine data, and the request that follows from them. Pure."""

@@ -1,4 +1,4 @@
-"""Where data lies: the shipped `specs` folder, in the wheel or beside the package in a checkout, and a user's own."""
+"""Places of data files: the shipped `specs` folder, in the wheel or beside the package, and a user's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known about engines, all of it data: packages, indexes, special cases.
+"""Knowledge about engines as frozen values: packages, indexes, special cases.
 
 [engines.NAME]        an engine: its packages, format extras, indexes and levers
 [rules.NAME]          a special case: when it applies, what it adds
@@ -140,7 +140,7 @@ class BuildLine(Struct, frozen=True):
 
 
 class HostIndex(Struct, frozen=True):
-    """Where the builds of the host's packages come from, by the local part of their version.
+    """Indexes of builds of the host's packages, by the local part of their version.
 
     Args:
         packages: What these indexes have. The first decides which of them: by its version on the host.
@@ -176,7 +176,7 @@ class HostIndex(Struct, frozen=True):
 
 
 class EngineTable(Struct, frozen=True):
-    """Everything that the engine data says.
+    """All engine data of an installation.
 
     `public_indexes` are addresses, each with a slash at its end, below which everybody finds the same builds of
     public projects.

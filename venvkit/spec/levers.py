@@ -1,4 +1,4 @@
-"""Levers: what spec, engine data or caller say about how a request is solved, beside what is required."""
+"""Levers: options of spec, engine data and caller for the solution of a request, beside its requirements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BACKEND = re.compile(r"auto|cpu|xpu|cu\d{2,3}|rocm\d+(?:\.\d+)*")
 
 
 class Levers(Struct, frozen=True):
-    """How the request is to be solved. Each entry of a list may carry a marker, until `applied` evaluates it.
+    """Options for the solution of a request. Each entry of a list may carry a marker, until `applied` evaluates it.
 
     Its fields are the levers of the table of options, which says what each means.
 

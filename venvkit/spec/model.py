@@ -23,7 +23,7 @@ _NAME_BYTES = 200
 
 
 class ModelSpec(Struct, frozen=True):
-    """What a model asks for; an invalid one cannot be made.
+    """The requirements and options of a model; an invalid spec cannot be made.
 
     Args:
         name: The model's name; it becomes one component of a path.

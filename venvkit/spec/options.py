@@ -91,7 +91,7 @@ class Option:
 
     @property
     def metavar(self) -> str:
-        """What stands for the value on the command line; empty for a flag."""
+        """The placeholder of the value in the help; empty for a flag."""
         last = self.spelled.rpartition(" ")[2]
         return "" if last.startswith("-") else last
 

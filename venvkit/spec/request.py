@@ -27,7 +27,7 @@ _RESERVED = frozenset({"engine", "model_engine"})
 
 
 class Request(Struct, frozen=True):
-    """What is asked of the planner.
+    """A request to the planner.
 
     Args:
         engine: The launched engine, by the name the data or the spec gives it, or None.
@@ -48,7 +48,7 @@ class Request(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """What the caller chose beside the model.
+    """The caller's options, beside the model.
 
     Args:
         packages: Strings of the requirement language; each replaces every requirement of its name.
@@ -103,7 +103,7 @@ def build_request(
         expansion.lines(spec.packages, "virtualenv.packages"),
     )
     caller = merged(expansion.lines(choice.packages, "caller packages"))
-    stated = stated_sources(_chosen_sources(choice), _spec_sources(spec), pip if spec.inherit_pip_config else None)
+    stated = stated_sources(_chosen_sources(choice), spec_sources(spec), pip if spec.inherit_pip_config else None)
     stated = stated.adding(machine)
     rules, levers = expansion.rules(spec.name, name, merged(base.values(), caller.values()).values())
     base_levers = engine.levers if engine else Levers()
@@ -219,7 +219,8 @@ def _chosen_sources(choice: Choice) -> Sources:
     )
 
 
-def _spec_sources(spec: ModelSpec) -> Sources:
+def spec_sources(spec: ModelSpec) -> Sources:
+    """Return the sources that a spec names."""
     return Sources.said(
         "spec",
         index_url=spec.index_url,

@@ -85,12 +85,12 @@ def _uv_place(environ: Mapping[str, str], cache: Path) -> Path:
 
 
 def _uv_watches(path: str) -> Iterator[Watch]:
-    """Yield what shows that another uv would be found: the binary, and the folder where one would be bundled."""
+    """Yield watches that notice another uv: the binary, and the folder where one would be bundled."""
     return map(stat_watch, (path, os.path.join(sys.prefix, "bin")))  # noqa: PTH118
 
 
 def tool_watches(tool: Tool) -> Iterator[Watch]:
-    """Yield what shows that another version of the tool is there; pip is the child's own."""
+    """Yield watches that notice another version of the tool; pip is the child's own."""
     if isinstance(tool, Uv):
         yield stat_watch(tool.path)
 

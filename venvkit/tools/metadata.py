@@ -49,7 +49,7 @@ _UNREADABLE = (HttpError, OSError, ValueError, zipfile.BadZipFile, tarfile.TarEr
 
 
 class _Kept(Struct):
-    """What a file requires, as it is kept; None where it does not say."""
+    """The kept form of a file's requirements; None where the file states none for sure."""
 
     found: Requires | None
 

@@ -1,4 +1,4 @@
-"""Answers of sources that a tool passes over in silence: its log tells them, its exit status does not.
+"""Refusals of sources that a tool ignores: its log has them, its exit status does not.
 
 With an `unsafe-*` strategy uv 0.13 takes 401 and 403 for "no such project", though the index could have a better
 candidate than the others. pip takes nearly every answer for that. Both read a login page as a project without files.

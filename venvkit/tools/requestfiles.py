@@ -1,4 +1,4 @@
-"""What uv is asked, as files in a private folder, and the flags that go with them.
+"""Requests for uv as files in a private folder, and the flags that go with them.
 
 Files and not arguments: an argument list is public in /proc, and addresses may carry credentials.
 """

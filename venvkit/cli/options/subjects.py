@@ -1,4 +1,4 @@
-"""What a question about plans is asked of: a new plan of a spec, or what an environment of the store was built from."""
+"""The subject of a question about plans: a new plan of a spec, or that of an environment of the store."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Subject(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """What it is, in words."""
+        """The plan in words."""
         return f"{self.model} ({self.environment or 'a new plan'})"
 
     def problem(self, cancel: threading.Event) -> Problem:

@@ -1,1 +1,1 @@
-"""How a page is laid out; knows nothing of environments."""
+"""The layout of pages, without knowledge of environments."""

@@ -1,4 +1,4 @@
-"""What a page of text is made of: lines, fields and tables, without a word on how they are drawn."""
+"""The parts of a page of text: lines, fields and tables, without their drawing."""
 
 from __future__ import annotations
 

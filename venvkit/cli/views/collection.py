@@ -1,4 +1,4 @@
-"""What a collection removed and left, as a page."""
+"""The result of a collection as a page."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class FleetPlan(Struct, frozen=True):
             yield self._told(f"{title}: {launches} launch{'' if launches == 1 else 'es'}", found, "why", _reason)
 
     def _rebuilds(self) -> Table:
-        """What is in the store and would be built anew, with what changes in it."""
+        """Return the environments of the store that would be rebuilt, with their changes."""
         found: dict[object, list[Row]] = {}
         for row in self.survey.rows:
             if row.stored is not None and row.stored.state == "rebuild":

@@ -29,7 +29,7 @@ class Findings(Struct, frozen=True):
 
     @property
     def count(self) -> str:
-        """How many there are, in words."""
+        """The numbers of errors and warnings in words."""
         specs = counted(self.checked.specs, "spec")
         if not self.checked.findings:
             return f"{specs}, no findings"

@@ -1,1 +1,1 @@
-"""Where packages come from: pip's and uv's configuration, the sources, and who said what."""
+"""Package sources: pip's and uv's configuration, and the account of each statement with its speaker."""

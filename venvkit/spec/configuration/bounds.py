@@ -29,7 +29,7 @@ _NESTED = re.compile(r"(?:-c|-r|--constraint|--requirement)[= ]\s*(.+)")
 
 
 class Bounds(Struct, frozen=True):
-    """What the machine's configuration bounds, and every file that it was read from."""
+    """The bounds of the machine's configuration, and every file that they were read from."""
 
     statements: tuple[Statement, ...] = ()
     files: tuple[str, ...] = ()

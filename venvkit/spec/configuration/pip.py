@@ -46,7 +46,7 @@ _ALIASES = {"pypi-url": "index-url"}
 
 
 class PipConfig(Struct, frozen=True):
-    """What pip's configuration says of sources, for the request.
+    """The sources in pip's configuration, for the request.
 
     Args:
         sources: Indexes, links, hosts, certificates, constraints and the choice of files, each with the file's section

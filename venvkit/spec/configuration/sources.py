@@ -1,4 +1,4 @@
-"""Where distributions may come from: caller's, spec's, pip's and engine's sources become one value."""
+"""Package sources: those of caller, spec, pip and engine data become one value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_DECISIVE = ("cert", "package-index")
 
 
 class Sources(Struct, frozen=True):
-    """Where distributions may come from, as the account of what each speaker says about it.
+    """Package sources, as the account of the statements of each speaker.
 
     Args:
         statements: The account, the strongest speaker first: what is in force, and what is not and why.

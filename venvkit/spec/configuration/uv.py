@@ -58,7 +58,7 @@ _SYSTEM_CERTS = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 
 
 class UvConfig(Struct, frozen=True):
-    """What uv's own configuration says of sources.
+    """The sources in uv's own configuration.
 
     Args:
         statements: What it names, the strongest first and in the order in which uv asks.

@@ -1,10 +1,11 @@
-"""How the values of markers compare: versions, texts, engine names, GPU architectures."""
+"""Comparisons of the values of markers: versions, texts, engine names, GPU architectures."""
 
 from __future__ import annotations
 
 import operator
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, Specifier
 from packaging.version import InvalidVersion, Version
@@ -38,15 +39,18 @@ def tokens(text: str) -> tuple[str, ...]:
     return tuple(token for token in _TOKENS.split(text) if token)
 
 
+@lru_cache(maxsize=65536)
+def parse_version(text: str) -> Version | None:
+    """Return a version, or None where the text is none that can be read."""
+    try:
+        return Version(text) if len(text) <= LONGEST_VERSION else None
+    except InvalidVersion:
+        return None
+
+
 def is_version(text: str) -> bool:
     """Tell whether `text` is a version."""
-    if len(text) > LONGEST_VERSION:
-        return False
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
+    return parse_version(text) is not None
 
 
 def is_specifier(op: str, text: str) -> bool:

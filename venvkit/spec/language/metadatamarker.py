@@ -12,9 +12,9 @@ from functools import lru_cache
 
 from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from venvkit.spec.language.compare import OPERATORS, compare_text, is_specifier, is_version
+from venvkit.spec.language.compare import OPERATORS, compare_text, is_specifier, is_version, parse_version
 from venvkit.spec.language.marker import Marker, MarkerContext, Parser, Token, tokenize
 from venvkit.spec.language.nodes import IGNORED, TEXT_NAMES, Comparison, Node
 from venvkit.spec.language.pep508 import NAME
@@ -47,7 +47,8 @@ class MetadataComparison(Comparison, frozen=True):
             return bool(OPERATORS[self.op](actual, self.literal))
         if self.name not in _VERSION_NAMES:
             return compare_text(*self._sides(actual))
-        version = _version(actual)
+        # An interpreter built from a checkout ends its version in `+`.
+        version = parse_version(actual.removesuffix("+"))
         if version is None:
             return False
         if self.op in ("in", "not in"):
@@ -104,15 +105,6 @@ def parse_metadata_marker(text: str) -> Marker | None:
     """
     marker = _MetadataParser(text, tokenize(text, ""), None, "").parsed()
     return None if marker.root is IGNORED else marker
-
-
-@lru_cache(maxsize=64)
-def _version(text: str) -> Version | None:
-    # An interpreter built from a checkout ends its version in `+`.
-    try:
-        return Version(text.removesuffix("+"))
-    except InvalidVersion:
-        return None
 
 
 _specifier = lru_cache(maxsize=1024)(Specifier)

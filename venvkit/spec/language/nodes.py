@@ -1,4 +1,4 @@
-"""What a marker is once parsed: frozen nodes that evaluate themselves in a context and print themselves."""
+"""Parsed markers: frozen nodes that evaluate themselves in a context and print themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEXT_NAMES = frozenset({
 
 
 class AcceleratorFacts(Protocol):
-    """What the machine has: devices, and the CUDA version ("13.0") and architecture ("sm_80") of its GPU."""
+    """The machine's devices, and the CUDA version ("13.0") and architecture ("sm_80") of its GPU."""
 
     @property
     def has_cuda(self) -> bool: ...
@@ -50,7 +50,7 @@ def _no_accelerator() -> AcceleratorFacts:
 
 
 class MarkerContext(Struct, frozen=True):
-    """What markers are evaluated in.
+    """The environment in which markers are evaluated.
 
     Args:
         environment: The PEP 508 variables of the interpreter that is built for.

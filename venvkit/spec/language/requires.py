@@ -14,11 +14,10 @@ from functools import lru_cache
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from venvkit.errors import SpecError
 from venvkit.host.distribution import Distribution, Unreadable
-from venvkit.spec.language.compare import LONGEST_VERSION
+from venvkit.spec.language.compare import LONGEST_VERSION, parse_version
 from venvkit.spec.language.marker import Marker, MarkerContext
 from venvkit.spec.language.metadatamarker import parse_metadata_marker
 from venvkit.spec.language.pep508 import Head, parse_head, split_marker
@@ -128,17 +127,9 @@ def unreadable_requires(distributions: Iterable[Distribution]) -> Iterator[Unrea
                 yield Unreadable(distribution.location, f"the requirement {quoted(line)} cannot be read: {meaning}")
 
 
-@lru_cache(maxsize=65536)
-def _version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
-
-
 def satisfied(requirement: Requires, version: str | None) -> bool:
     """Tell whether a present version (None: absent) satisfies a requirement; an installed pre-release counts."""
     if version is None:
         return False
-    parsed = _version(version)
+    parsed = parse_version(version)
     return parsed is None or requirement.specifier.contains(parsed, prereleases=True)

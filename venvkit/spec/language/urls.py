@@ -1,4 +1,4 @@
-"""Which URLs may be handed to an installer: of a requirement, of an index, of a directory of wheels.
+"""Checks of the URLs that an installer gets: of a requirement, of an index, of a directory of wheels.
 
 Every string here may come from a stranger's spec and ends as an argument of a child process, so what is not
 on the list is refused, and nothing may look like an option.

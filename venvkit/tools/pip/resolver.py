@@ -130,7 +130,7 @@ class PipResolver(Struct):
 
 
 class PipFiles(Struct, frozen=True):
-    """What pip is asked, as files in a private `folder`: requirements, bounds, and the addresses of the sources."""
+    """Writes requests for pip into a private `folder`: requirements, bounds, and the addresses of the sources."""
 
     folder: Path
     sources: Sources

@@ -1,4 +1,4 @@
-"""Indexes that uv is to take a 403 from for an answer, which it does for those of a configuration file alone."""
+"""Tell uv to treat HTTP 403 of public indexes as "no such project", which it allows in a configuration file alone."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _FORMAT = 5
 
 
 class VenvMaker(Protocol):
-    """What makes the bare environment that a mirror stands in."""
+    """Makes the bare environment of a mirror."""
 
     def create_venv(self, python: str, place: Path, *, clear: bool = False) -> None:
         """Create a bare virtual environment of the interpreter `python` at `place`."""

@@ -101,12 +101,6 @@ ENTRIES = ANY | {
 
 
 @pytest.fixture
-def world(quick_world: World) -> World:
-    """What unpacked the wheels makes no difference here."""
-    return quick_world
-
-
-@pytest.fixture
 def other(world: World) -> Environment:
     """Another model of the same store: it must not be harmed."""
     spec = world.spec.with_name("other.json")

@@ -34,7 +34,7 @@ from venvkit.plan.values import (
     Violation,
 )
 from venvkit.plan.view import Member, View, overlay
-from venvkit.spec.language.requires import parse_requires, satisfied
+from venvkit.spec.language.requires import parse_requires, required_name, satisfied
 
 
 def make_plan(problem: Problem, resolver: Resolver) -> Plan:
@@ -186,9 +186,12 @@ def _plan(
     problem, decisions, view = search.problem, search.decisions, answer.view
     host = problem.host
     chosen = {pin.name for pin in answer.pins}
-    served = closure(view, problem.served, search.rules).reasons
-    hidden = _hidden(search, answer, asked.keys() | served.keys())
+    hidden = _hidden(search, answer, asked.keys())
     unseen = {item.name for item in hidden}
+    seen = {name: member for name, member in view.items() if name not in unseen}
+    serving = closure(seen, problem.served, search.rules)
+    served = serving.reasons
+    missed = (item for item in serving.violations if required_name(item.requirement) in unseen)
     return Plan(
         install=tuple(
             Installed(
@@ -210,7 +213,7 @@ def _plan(
         ),
         broken=tuple(
             item
-            for item in dict.fromkeys((*walk.violations, *answer.orphans))
+            for item in dict.fromkeys((*walk.violations, *answer.orphans, *missed))
             if Bound.of(item, binary=False).owner not in unseen
         ),
         relaxed=tuple(
@@ -228,16 +231,18 @@ def _plan(
     )
 
 
-def _hidden(search: Search, answer: Answer, reached: AbstractSet[NormalizedName]) -> tuple[Hidden, ...]:
-    """Return what the child does not see; `reached` is what request and runtime reach."""
+def _hidden(search: Search, answer: Answer, asked: AbstractSet[NormalizedName]) -> tuple[Hidden, ...]:
+    """Return what the child does not see; `asked` is what the request reaches."""
     problem = search.problem
+    served = closure(answer.view, problem.served, search.rules).reasons
     protected = [("protected", str(name)) for name in sorted(problem.protect)]
     guarded = closure(answer.view, protected, search.rules).reasons
     return hidden_distributions(
         problem,
         search.required,
         answer.view,
-        reached | guarded.keys(),
+        asked | guarded.keys(),
+        asked | guarded.keys() | served.keys(),
         answer.orphans,
         search.decisions.unrepaired,
         search.rules,

@@ -188,10 +188,8 @@ def _plan(
     chosen = {pin.name for pin in answer.pins}
     hidden = _hidden(search, answer, asked.keys())
     unseen = {item.name for item in hidden}
-    seen = {name: member for name, member in view.items() if name not in unseen}
-    serving = closure(seen, problem.served, search.rules)
+    serving = closure({name: view[name] for name in view if name not in unseen}, problem.served, search.rules)
     served = serving.reasons
-    missed = (item for item in serving.violations if required_name(item.requirement) in unseen)
     return Plan(
         install=tuple(
             Installed(
@@ -211,11 +209,7 @@ def _plan(
             for name in sorted(search.repaired(answer))
             if name not in asked
         ),
-        broken=tuple(
-            item
-            for item in dict.fromkeys((*walk.violations, *answer.orphans, *missed))
-            if Bound.of(item, binary=False).owner not in unseen
-        ),
+        broken=_broken(answer, walk, serving, unseen),
         relaxed=tuple(
             Relaxed(root.line, host[root.name].version, view[root.name].version)
             for root in problem.roots
@@ -229,6 +223,13 @@ def _plan(
         warnings=tuple(_notices(search, answer, (served.keys() | asked.keys()) - chosen)),
         resolves=search.resolves,
     )
+
+
+def _broken(answer: Answer, walk: Walk, serving: Walk, unseen: set[NormalizedName]) -> tuple[Violation, ...]:
+    """Return what does not hold among what the child sees; of the runtime, what is missed because it is hidden."""
+    missed = (item for item in serving.violations if required_name(item.requirement) in unseen)
+    found = dict.fromkeys((*walk.violations, *answer.orphans, *missed))
+    return tuple(item for item in found if Bound.of(item, binary=False).owner not in unseen)
 
 
 def _hidden(search: Search, answer: Answer, asked: AbstractSet[NormalizedName]) -> tuple[Hidden, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable
@@ -15,9 +16,12 @@ from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Observer
 from venvkit.formats.receipt import Receipt
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.proof.check import Finding, check_receipt
+from venvkit.proof.check import SHELL, Finding, check_receipt
+from venvkit.proof.shell import intruders, prove_shell
 from venvkit.store.layout import Layout
+from venvkit.store.lock.lease import in_use, last_use
 from venvkit.store.look.inventory import Entry, entries
+from venvkit.store.shell.point import hold_shell, point_shell
 
 
 class Verdict(Struct, frozen=True):
@@ -76,7 +80,11 @@ class Examiner:
         from venvkit.launch.repair import repair
 
         try:
-            repair(self._layout, entry, observer)
+            if all(finding.kind == SHELL for finding in verdict.findings) and entry.receipt is not None:
+                with hold_shell(self._layout, entry.path):
+                    point_shell(self._layout, entry.path, entry.receipt)
+            else:
+                repair(self._layout, entry, observer)
         except CancelledError:
             raise
         except VenvkitError as error:
@@ -89,7 +97,28 @@ class Examiner:
             return (Finding("spoilt", entry.problem),)
         if entry.environment not in self._environments:
             self._environments[entry.environment] = self._of_environment(entry.environment, receipt)
-        return self._environments[entry.environment]
+        return self._environments[entry.environment] or self._of_shell(entry, receipt)
+
+    def _of_shell(self, entry: Entry, receipt: Receipt) -> tuple[Finding, ...]:
+        """Return the findings of a model's shell, which others may write in."""
+        others = [f"{item.name}=={item.version}" for item in intruders(entry.path, receipt)]
+        if others:
+            told = f"{', '.join(others)}: installed into the shell by others, and preferred to the environment"
+            return (Finding(SHELL, told),)
+        lease = self._layout.lease(receipt.id)
+        before = last_use(lease)
+        try:
+            prove_shell(entry.path, receipt, self._runner)
+        except CancelledError:
+            raise
+        except VenvkitError as error:
+            return (Finding(SHELL, f"{entry.path}: {'; '.join((error.message, *error.details))}"),)
+        finally:
+            # To look is no use.
+            with contextlib.suppress(OSError):
+                if before and not in_use(lease, soft=self._layout.soft):
+                    os.utime(lease, (before, before))
+        return ()
 
     def _of_environment(self, environment: Path, receipt: Receipt) -> tuple[Finding, ...]:
         """Return the findings of an environment, which several models may share."""

@@ -22,9 +22,15 @@ from venvkit.plan.view import Rules
 from venvkit.proof.integrity import fault
 from venvkit.proof.metadata import violations
 
+SHELL = "shell-changed"
+
 
 class Finding(Struct, frozen=True):
-    """One thing that is not as it was proved. `kind` is stable: spoilt, violation, host-changed, file-changed."""
+    """One thing that is not as it was proved.
+
+    Args:
+        kind: Stable: `spoilt`, `violation`, `host-changed`, `file-changed`, `shell-changed`, `not-repaired`.
+    """
 
     kind: str
     message: str

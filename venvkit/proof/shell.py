@@ -1,0 +1,43 @@
+"""The proof of a shell: others may write in it, and what they install there wins over the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from venvkit.base.process import Runner
+from venvkit.formats.receipt import Receipt
+from venvkit.host.distribution import Distribution, scan
+from venvkit.proof.start import Starter, expected_names, verify_start
+
+
+def site_packages_of(shell: Path, receipt: Receipt) -> Path:
+    """Return the site-packages of a shell: it lies there as in the environment."""
+    return shell / Path(receipt.site_packages).relative_to(receipt.path)
+
+
+def intruders(shell: Path, receipt: Receipt) -> tuple[Distribution, ...]:
+    """Return the distributions that others installed into a shell."""
+    return tuple(scan([str(site_packages_of(shell, receipt))])[0])
+
+
+def prove_shell(shell: Path, receipt: Receipt, runner: Runner) -> None:
+    """Start the interpreter of a shell, and hold what it sees against the environment.
+
+    Raises:
+        ProofError: It does not start (`child-broken`), does not see the environment (`hook-missing`), or would import
+            another copy of what the environment has (`shadow-hidden`).
+        MachineError: It does not answer in time (`timeout`).
+    """
+    owners = expected_names(scan([receipt.site_packages])[0])
+    starter = Starter(shell / "bin" / "python", runner)
+    try:
+        starter.ask(owners)
+        verify_start(
+            starter.answer(),
+            owners,
+            site_packages=Path(receipt.site_packages),
+            prefix=Path(receipt.path),
+            shadowed={item.name for item in receipt.plan.shadow},
+        )
+    finally:
+        starter.close()

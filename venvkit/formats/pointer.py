@@ -21,11 +21,8 @@ _HEAD = (
 )
 # Without its environment the shell would start on the packages of its interpreter alone. A failing write must not keep
 # it from ending, because `site` goes on after a line that raises.
-_TAIL = (
-    "; os.path.isdir(_e) or exec("
-    f"'try: os.write(2, os.fsencode({_GONE!r} + _e + chr(10)))\\nfinally: os._exit(7)'"
-    "); site.addsitedir(_e)\n"
-)
+_END = f"try: os.write(2, os.fsencode({_GONE!r} + _e + chr(10)))\nfinally: os._exit(7)"
+_TAIL = f"; os.path.isdir(_e) or exec({_END!r}); site.addsitedir(_e)\n"
 # As written before it noticed that.
 _FORMER = (
     f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "

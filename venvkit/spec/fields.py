@@ -188,7 +188,7 @@ class Reader(Struct, frozen=True):
 
 
 def kind_of(value: object) -> str:
-    """Return what `value` is, in the words of a document's author."""
+    """Return the type of `value`, in the words of a document's author."""
     if value == "":
         return "an empty string"
     return _KINDS.get(type(value), "a number" if isinstance(value, (int, float)) else "a date")

@@ -111,7 +111,7 @@ class PlanView(Struct, frozen=True):
 
 
 def built_blocks(receipt: Receipt) -> Iterator[Block]:
-    """Yield what was installed and inherited, and which distributions conflict over files."""
+    """Yield the tables of a receipt's plan, and of its conflicts over files."""
     yield from PlanView.built(receipt).tables(verb="installed")
     if receipt.conflicts:
         yield listed(f"{counted(len(receipt.conflicts), 'conflict')} over files", receipt.conflicts, _CONFLICT, "warn")
@@ -143,7 +143,7 @@ class Decision(Struct, frozen=True):
 
     @classmethod
     def of(cls, planned: Planned, *, explain: bool = False) -> Decision:
-        """Return what is shown of a plan that was made."""
+        """Return the view of a plan that was made."""
         host, seen = planned.recipe.host, planned.reading.host
         unreadable = (*seen.unreadable, *unreadable_requires(seen.distributions))
         behind = host.interpreter.python if host is not None else ""

@@ -25,6 +25,7 @@ class Built(Struct, frozen=True):
     def data(self) -> object:
         from venvkit.cli.options.select import store
         from venvkit.cli.views.plan import PlanView
+        from venvkit.proof.findings import of_receipt
         from venvkit.store.lock.lease import in_use
 
         env, receipt = self.env, self.env.receipt
@@ -43,6 +44,7 @@ class Built(Struct, frozen=True):
             "rolled_back": bool(env.rolled_back),
             "plan": PlanView.built(receipt).data() if receipt else None,
             "conflicts": plain(receipt.conflicts) if receipt else [],
+            "findings": plain(tuple(of_receipt(receipt))) if receipt else [],
         }
 
     def blocks(self) -> Iterator[Block]:

@@ -104,7 +104,7 @@ class PlanView(Struct, frozen=True):
 
 
 def built_blocks(receipt: Receipt) -> Iterator[Block]:
-    """Yield what was installed and inherited, and what the proofs found."""
+    """Yield the tables of a receipt's plan, and the findings of its proofs."""
     yield from PlanView.built(receipt).tables(verb="installed")
     yield from finding_blocks(of_receipt(receipt))
 
@@ -140,7 +140,7 @@ class Decision(Struct, frozen=True):
 
     @classmethod
     def of(cls, planned: Planned, *, explain: bool = False) -> Decision:
-        """Return what is shown of a plan that was made."""
+        """Return the view of a plan that was made."""
         host, seen = planned.recipe.host, planned.reading.host
         unreadable = (*seen.unreadable, *unreadable_requires(seen.distributions))
         behind = host.interpreter.python if host is not None else ""

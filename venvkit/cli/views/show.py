@@ -31,7 +31,7 @@ class Sight(Struct, frozen=True):
 
     @classmethod
     def of(cls, store: Store, entry: Entry) -> Sight:
-        """Return what is shown of an entry of the store."""
+        """Return the view of an entry of the store."""
         return cls(entry, entry.receipt, store.users(entry))
 
     def data(self) -> object:

@@ -1,6 +1,6 @@
 """Linkage over wheels and hosts as they are published: pairs of torch and torchvision, and popular compiled wheels.
 
-VENVKIT_TEST_HOSTS   interpreters of hosts with torch (host A of the catalogue's harness, a CUDA image), with `:` between
+VENVKIT_TEST_HOSTS   interpreters of hosts with torch (the catalogue harness's, a CUDA image), by `:`
 VENVKIT_TEST_PAIRS   folders that hold torchvision alone, with `:` between
 """
 
@@ -33,59 +33,13 @@ HOSTS, PAIRS = os.environ.get("VENVKIT_TEST_HOSTS", ""), os.environ.get("VENVKIT
 CERTIFICATES = os.environ.get("SSL_CERT_FILE", "")
 # torchcodec is for the CPU up to 0.13: later builds of the index need the libraries of CUDA, which host A lacks.
 POPULAR = [
-    "torchcodec==0.13.0",
-    "onnxruntime",
-    "bitsandbytes",
-    "opencv-python-headless",
-    "pyarrow",
-    "scipy",
-    "grpcio",
-    "numba",
-    "llvmlite",
-    "pandas",
-    "scikit-learn",
-    "lxml",
-    "pillow",
-    "cryptography",
-    "tokenizers",
-    "safetensors",
-    "sentencepiece",
-    "tiktoken",
-    "orjson",
-    "ujson",
-    "msgpack",
-    "pyzmq",
-    "psutil",
-    "regex",
-    "aiohttp",
-    "uvloop",
-    "httptools",
-    "pydantic-core",
-    "cffi",
-    "markupsafe",
-    "pyyaml",
-    "protobuf",
-    "matplotlib",
-    "h5py",
-    "shapely",
-    "polars",
-    "duckdb",
-    "xxhash",
-    "zstandard",
-    "lz4",
-    "brotli",
-    "greenlet",
-    "pymupdf",
-    "rpds-py",
-    "soxr",
-    "soundfile",
-    "av",
-    "ctranslate2",
-    "faiss-cpu",
-    "lightgbm",
-    "numpy",
-    "cupy-cuda12x",
-]
+    "torchcodec==0.13.0", "onnxruntime", "bitsandbytes", "opencv-python-headless", "pyarrow", "scipy", "grpcio",
+    "numba", "llvmlite", "pandas", "scikit-learn", "lxml", "pillow", "cryptography", "tokenizers", "safetensors",
+    "sentencepiece", "tiktoken", "orjson", "ujson", "msgpack", "pyzmq", "psutil", "regex", "aiohttp", "uvloop",
+    "httptools", "pydantic-core", "cffi", "markupsafe", "pyyaml", "protobuf", "matplotlib", "h5py", "shapely",
+    "polars", "duckdb", "xxhash", "zstandard", "lz4", "brotli", "greenlet", "pymupdf", "rpds-py", "soxr",
+    "soundfile", "av", "ctranslate2", "faiss-cpu", "lightgbm", "numpy", "cupy-cuda12x",
+]  # fmt: skip
 _CUDA = ("libc10_cuda.so", "libtorch_cuda.so")
 _CHECK = "_ZN3c104cuda29c10_cuda_check_implementationEiPKcS2_jb"
 _STREAMS = (

@@ -15,7 +15,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from tests.conftest import WriteSpec
-from tests.hosts import UV, Host, make_host
+from tests.hosts import UV, Host
 from tests.pips import share_pip
 from tests.tools.builds import BROKEN_LOG, add_source
 from tests.wheelhouse import HttpIndex, Wheelhouse
@@ -44,21 +44,14 @@ def backend(
 Fail = Callable[..., VenvkitError]
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    """A host without distributions, which no test changes: a mirror of it is made once."""
-    place = tmp_path_factory.mktemp("bare")
-    return make_host(place / "host", Wheelhouse(place / "wheels"))
-
-
 @pytest.fixture
-def fails(backend: str, bare: Host, write_spec: WriteSpec, home: Path) -> Fail:
+def fails(backend: str, bare_host: Host, write_spec: WriteSpec, home: Path) -> Fail:
     """Ask for packages that cannot be had; return the error."""
 
     def run(*packages: str, build: bool = False, **virtualenv: object) -> VenvkitError:
         do = ensure_env if build else plan_env
         with pytest.raises(VenvkitError) as caught:
-            do(write_spec("m", list(packages), **virtualenv), host_python=bare.python, backend=backend)
+            do(write_spec("m", list(packages), **virtualenv), host_python=bare_host.python, backend=backend)
         assert caught.value.remedy, caught.value
         return caught.value
 

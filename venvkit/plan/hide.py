@@ -43,8 +43,10 @@ def hidden_distributions(
         member = problem.host.get(name)
         return member is not None and view.get(name) is member and name not in needed and name not in reasons
 
+    broken: dict[NormalizedName, list[Violation]] = {}
     for item in orphans:
         name = Bound.of(item, binary=False).owner
+        broken.setdefault(name, []).append(item)
         if may_go(name):
             reasons[name] = f"{item}; {unrepaired[name]}" if name in unrepaired else str(item)
     needed = asked | problem.shielded | problem.runtime
@@ -58,4 +60,7 @@ def hidden_distributions(
             if may_go(owner.name):
                 reasons[owner.name] = f"{owner.label} requires {line}, which is hidden"
                 pending.append(owner.name)
-    return tuple(Hidden(name, problem.host[name].version, reason) for name, reason in sorted(reasons.items()))
+    return tuple(
+        Hidden(name, problem.host[name].version, reason, tuple(broken.get(name, ())))
+        for name, reason in sorted(reasons.items())
+    )

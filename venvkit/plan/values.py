@@ -122,11 +122,16 @@ class Repaired(Struct, frozen=True):
 
 
 class Hidden(Struct, frozen=True):
-    """A host distribution that the child does not see, because it would be broken there and nobody needs it."""
+    """A host distribution that the child does not see, because it would be broken there and nobody needs it.
+
+    Args:
+        broken: Its requirements that the plan breaks; none where it is hidden for another reason.
+    """
 
     name: NormalizedName
     version: str
     reason: str
+    broken: tuple[Violation, ...] = ()
 
 
 class Relaxed(Struct, frozen=True):

@@ -56,6 +56,11 @@ class PlanView(Struct, frozen=True):
             "host": self.host,
             "install": [_install(item) for item in self.plan.install],
             **{name: plain(getattr(self.plan, name)) for name in _PARTS},
+            # Whoever asks for what the plan breaks of the host gets that of hidden distributions too.
+            "broken": plain((*self.plan.broken, *(item for one in self.plan.hidden for item in one.broken))),
+            "hidden": [
+                {"name": item.name, "version": item.version, "reason": item.reason} for item in self.plan.hidden
+            ],
             "key": self.key,
             "unreadable": plain(self.unreadable),
             "download_bytes": self.plan.download_bytes,

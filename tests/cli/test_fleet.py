@@ -181,7 +181,7 @@ def test_what_cannot_be_asked(invoke: Invoke, shelf: Shelf, home: Path, args: li
     done = invoke(*args, *more, "--json")
     found = document(done.stdout)
     assert done.exit_code == 2, done.stdout
-    assert found["data"] is None
+    assert found["data"] == {}
     assert found["error"]["code"] == code or code is None
     assert not home.exists()
 

@@ -282,7 +282,7 @@ def test_the_command(world: World) -> None:
     assert data["freed"] > 0
     for bad in (["--older-than", "soon"], ["--max-size", "much"], ["--keep-last", "0"]):
         assert CliRunner().invoke(cli, ["gc", *bad]).exit_code == 2
-    assert json.loads(CliRunner().invoke(cli, ["gc", "--older-than", "0d", "--json"]).stdout)["data"]["size"] == 0
+    assert json.loads(CliRunner().invoke(cli, ["gc", "--older-than", "0d", "--json"]).stdout)["data"]["size_bytes"] == 0
 
 
 def test_an_empty_home_is_left_empty(home: Path) -> None:

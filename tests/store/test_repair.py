@@ -23,7 +23,7 @@ from venvkit.store.look.inventory import find_entries
 
 def checked(*args: str) -> tuple[int, list[dict[str, object]]]:
     done = CliRunner().invoke(cli, ["check", *args, "--json"])
-    return done.exit_code, json.loads(done.stdout)["data"]
+    return done.exit_code, json.loads(done.stdout)["data"]["environments"]
 
 
 def spoil(python: Path) -> None:

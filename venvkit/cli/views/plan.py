@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -124,7 +125,7 @@ def _install(item: Installed) -> dict[str, object]:
         "version": item.version,
         "url": item.url or found.url,
         "reason": item.reason,
-        "size": found.size,
+        "size_bytes": found.size,
         "builds": found.builds,
         **({"variant": found.variant} if found.variant else {}),
     }
@@ -151,7 +152,7 @@ class Decision(Struct, frozen=True):
         why = explained(planned.plan, planned.recipe.problem) if explain else None
         return cls(planned.reading.spec.name, view, why)
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         why = {} if self.why is None else {"why": plain(self.why)}
         return {**self.plan.data(), **why}
 

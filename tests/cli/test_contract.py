@@ -164,7 +164,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     assert document(invoke("check", "hello", "--json").stdout)["data"] == {"environments": [verdict]}
 
     removed = document(invoke("remove", "hello", "--json").stdout)["data"]
-    assert removed[0].pop("freed") > place["size_bytes"]
+    assert removed["freed_bytes"] > place["size_bytes"]
     assert list(removed) == ["removed", "freed_bytes"]
     (gone,) = removed["removed"]
     assert gone == {**place, "environment_removed": True, "freed_bytes": removed["freed_bytes"]}

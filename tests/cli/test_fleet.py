@@ -45,7 +45,7 @@ def test_the_document_of_a_planned_fleet(invoke: Invoke, whole: Shelf, host: Hos
     done = invoke("plan", "--all", "--specs", whole.folder, "--json")
     assert done.exit_code == 0
     data = document(done.stdout)["data"]
-    assert list(data) == ["host", "python", "totals", "launches", "plans", "faults"]
+    assert list(data) == ["host", "python_version", "totals", "launches", "plans", "faults"]
     assert data["host"] == host.python
     assert all(list(launch) == LAUNCH for launch in data["launches"])
     assert list(data["totals"]) == TOTALS

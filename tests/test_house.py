@@ -256,6 +256,13 @@ def test_nothing_is_loose_at_the_top_of_the_package() -> None:
     assert folders <= rooms - loose
 
 
+def test_tests_lie_in_the_rooms_that_they_are_of() -> None:
+    rooms = {room for step in ROOMS for room in ((step,) if isinstance(step, str) else step)}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not ignored(path.name)}
+    assert folders - rooms == {"bench", "faults"}
+    assert {path.name for path in (ROOT / "tests").glob("test_*.py")} == {"test_house.py"}
+
+
 def test_imports_are_absolute() -> None:
     assert relative_imports(PACKAGE) == []
 

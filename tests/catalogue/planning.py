@@ -76,6 +76,10 @@ def start(settings: Settings) -> None:
     environ["PIP_CONFIG_FILE"] = os.devnull
     environ |= {"UV_CONFIG_FILE": settings.uv_config} if settings.uv_config else {"UV_NO_CONFIG": "1"}
     environ["XINFERENCE_HOME"] = str(settings.folder / f"home-{os.getpid()}")
+    # uv's cache is this machine's. The planner's own is not: what builds have taught it elsewhere changes plans.
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    environ.setdefault("UV_CACHE_DIR", str(Path(base, "uv")))
+    environ["XDG_CACHE_HOME"] = str(settings.folder / "cache")
     if settings.index_url:
         environ["PIP_INDEX_URL"] = settings.index_url
     os.environ.clear()

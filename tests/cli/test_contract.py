@@ -118,7 +118,16 @@ def test_what_the_planner_adjusted(invoke: Invoke, spec: Path, host: Host, wheel
 def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
     store = home / "virtualenv"
     built = document(invoke("build", spec, "--json").stdout)["data"]
-    assert list(built) == [*PLACE[:-1], "environment", "interpreter", "built", "rolled_back", "plan", "conflicts"]
+    assert list(built) == [
+        *PLACE[:-1],
+        "environment",
+        "interpreter",
+        "built",
+        "rolled_back",
+        "plan",
+        "conflicts",
+        "findings",
+    ]
     assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
     assert {name: place[name] for name in PLACE if name not in ("key", "size_bytes", "last_used")} == {
@@ -147,7 +156,7 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     shown = document(invoke("show", "hello", "--json").stdout)["data"]
     assert list(shown) == [
         *PLACE, "environment", "interpreter", "host", "created", "venvkit", "uv", "problem", "used_by", "plan",
-        "conflicts",
+        "conflicts", "proved", "findings",
     ]  # fmt: skip
     assert {name: shown[name] for name in PLACE} == place
     assert shown["plan"] == built["plan"]
@@ -192,10 +201,39 @@ def test_check_with_findings_lists_them_and_fails(invoke: Invoke, spec: Path) ->
             "engine": "default",
             "python_version": VERSION,
             "ok": False,
-            "findings": [{"kind": "file-changed", "message": "tool==2.0: tool.py was changed"}],
+            "findings": [
+                {
+                    "kind": "file-changed",
+                    "message": "tool==2.0: tool.py was changed",
+                    "distribution": "tool==2.0",
+                    "expected": "tool.py",
+                    "found": "was changed",
+                    "missing": [],
+                    "needed_by": [],
+                    "remedy": "",
+                    "grave": True,
+                }
+            ],
             "rolled_back": False,
         }
     ]
+
+
+def test_every_command_speaks_of_the_same_findings(
+    invoke: Invoke, spec: Path, host: Host, wheelhouse: Wheelhouse
+) -> None:
+    wheelhouse.add("base", "3.0")
+    wheelhouse.add("server", "1.0", requires=["base<2"])
+    host.install("server")
+    asked = ("hello", "-p", "base>=3", "--orphans", "report")
+    planned = document(invoke("plan", spec, *asked[1:], "--explain", "--json").stdout)["data"]
+    built = document(invoke("build", spec, *asked[1:], "--json").stdout)["data"]
+    shown = document(invoke("show", "hello", "--json").stdout)["data"]
+    (found,) = built["findings"]
+    assert (found["kind"], found["distribution"], found["grave"]) == ("violation", "server==1.0", False)
+    assert (found["expected"], found["found"]) == ("base<2", "3.0")
+    assert planned["findings"] == shown["findings"] == [found]
+    assert "findings" not in document(invoke("plan", spec, *asked[1:], "--json").stdout)["data"]
 
 
 def test_config(invoke: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

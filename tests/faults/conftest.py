@@ -18,7 +18,7 @@ def add_wheels(wheelhouse: Wheelhouse, *, versions: int = 2, parts: int = 40) ->
     """Put in `tool`, which says its version in two files, so that a mix would show, and `base`, which it needs."""
     for version in (f"{number}.0" for number in range(1, versions + 1)):
         text = f"version = {version!r}\n"
-        files = {"tool/__init__.py": f"__version__ = {version!r}\n", "tool_data.py": text}
+        files = {"tool/__init__.py": f"__version__ = {version!r}\n", "tool/deep.py": text, "tool_data.py": text}
         files |= {f"tool/part{number}.py": text for number in range(parts)}
         wheelhouse.add("tool", version, requires=["base"], files=files, scripts={"tool-run": "tool:main"})
     wheelhouse.add("base", "1.0")
@@ -28,7 +28,7 @@ def add_wheels(wheelhouse: Wheelhouse, *, versions: int = 2, parts: int = 40) ->
 def world(home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec) -> World:
     """Nothing is built yet."""
     add_wheels(wheelhouse)
-    host.install("base")
+    host.install("base==1.0")
     return World(home, host, write_spec("m", ["tool"]))
 
 
@@ -39,8 +39,10 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> tuple[Host, Path]:
     wheelhouse = Wheelhouse(place / "wheels")
     wheelhouse.path.mkdir()
     add_wheels(wheelhouse, versions=4, parts=2)
+    wheelhouse.add("base", "1.1")
+    wheelhouse.add("extra", "1.0")
     host = make_host(place / "host", wheelhouse)
-    host.install("base")
+    host.install("base==1.0")
     return host, place
 
 

@@ -15,6 +15,7 @@ from tests.faults.world import World, assert_whole, imported
 from venvkit.base import crash
 from venvkit.events import ignore
 from venvkit.launch.examine import Examiner
+from venvkit.settings import load_settings
 from venvkit.store.change.remove import remove_entry
 from venvkit.store.change.rollback import rollback
 from venvkit.store.collect.gc import collect
@@ -129,7 +130,7 @@ def repaired(world: World, point: str) -> None:
     deep.write_text("edited = True\n")
 
     def check() -> None:
-        examiner = Examiner(world.layout, threading.Event())
+        examiner = Examiner(world.layout, load_settings(), threading.Event())
         (verdict,) = examiner.repair(find_entries(world.layout, "m"), ignore)
         assert verdict.ok, verdict
 

@@ -44,11 +44,11 @@ class Planning(VenvkitManager):
 
 def pairs():
     engines = read_data(load_settings(dict(os.environ)))[0]
-    for path in sorted(Path(xinference.__file__).parent.glob("model/*/*.json")):
+    for path in sorted(Path(xinference.__file__).parent.joinpath("model").rglob("*.json")):
         document = json.loads(path.read_bytes())
         for table in document if isinstance(document, list) else [document]:
             if isinstance(table, dict) and table.get("virtualenv"):
-                spec = parse_object(table, origin=str(path), type=path.parent.name)
+                spec = parse_object(table, origin=str(path))
                 named = [name for name in spec_engines(spec, engines) if name != "mlx"]
                 for engine in named or [None]:
                     yield spec, table["virtualenv"], engine

@@ -10,6 +10,7 @@ import pytest
 from tests.store.fakes import fake_environment, fake_model
 from venvkit.launch import examine
 from venvkit.proof.check import check_receipt
+from venvkit.settings import load_settings
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import entries
 
@@ -23,11 +24,11 @@ def test_an_environment_that_models_share_is_proved_once(tmp_path: Path, monkeyp
     fake_model(layout, "other", own)
     asked: list[Path] = []
 
-    def counted(environment: Path, *args: object) -> object:
+    def counted(environment: Path, *args: object, **options: object) -> object:
         asked.append(environment)
-        return check_receipt(environment, *args)  # type: ignore[arg-type]
+        return check_receipt(environment, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(examine, "check_receipt", counted)
-    verdicts = examine.Examiner(layout, threading.Event()).examine(entries(layout))
+    verdicts = examine.Examiner(layout, load_settings(), threading.Event()).examine(entries(layout))
     assert len(verdicts) == 6
     assert sorted(asked) == [Path(shared.path), Path(own.path)]

@@ -38,6 +38,7 @@ VARIABLES = {
     "VENVKIT_EXCLUDE_NEWER": "2026-01-01",
     "VENVKIT_ORPHANS": "hold",
     "VENVKIT_PROTECT": "tool",
+    "VENVKIT_PROVE": "metadata",
     "UV_CONFIG_FILE": "/elsewhere/uv.toml",
     "UV_CONSTRAINT": "/elsewhere/c.txt",
     "UV_DEFAULT_INDEX": "https://index.example/simple",
@@ -61,6 +62,7 @@ SETTINGS = {
     "VENVKIT_EXCLUDE_NEWER": '"2026-01-01"',
     "VENVKIT_ORPHANS": '"hold"',
     "VENVKIT_PROTECT": '"tool"',
+    "VENVKIT_PROVE": '"metadata"',
 }
 CHOICES: dict[str, Any] = {
     "engine": "vllm",
@@ -91,6 +93,7 @@ CHOICES: dict[str, Any] = {
     "verify": ["tool"],
     "protect": ["tool"],
     "runtime": ["tool"],
+    "prove": "import",
     "sources": {"tool": "https://index.example/simple"},
     "only_binary": ["tool"],
     "no_build": ["tool"],

@@ -305,9 +305,12 @@ class Judgement:
             yield f"hidden without leave: {sorted(self.hidden)}"
         yield from (f"hidden and not inherited: {name}" for name in self.hidden & self.installed.keys())
         yield from (f"hidden and not of the host: {name}" for name in self.hidden - self.facts.host.keys())
-        kept = [("kept whole", name) for name in sorted(map(str, posed.runtime | posed.protect))]
-        _, lost = self._walk([*self.claims, *kept])
+        _, lost = self._walk([*self.claims, *((name, name) for name in sorted(map(str, posed.protect)))])
+        _, served = self._walk([(name, name) for name in sorted(map(str, posed.runtime))])
+        # What does not load is of no use to the runtime's requirements: it may be hidden from these, if that is told.
+        lost |= {one for one in served if one not in self.told or Requirement(one[1]).name not in posed.unfit}
         yield from (f"hidden and reached: {one}" for one in sorted(lost) if Requirement(one[1]).name in self.hidden)
+        yield from (f"hidden of the runtime: {name}" for name in sorted(self.hidden & posed.runtime))
         yield from (f"hidden and whole: {name}" for name in sorted(self.hidden) if not self._has_need(name))
         yield from (f"runtime and replaced: {name}" for name in self.replaced())
 
@@ -367,7 +370,8 @@ class Judgement:
         alone = self.installed.keys() - asked - set(map(str, self.plan.lines))
         if alone and not posed.overrides:
             yield f"nothing asks for {sorted(alone)}"
-        if posed.orphans == "report" or posed.families.pairs or posed.families.majors or not self.plan.broken:
+        broken = {item for item in self.plan.broken if Requirement(item.requirement).name not in posed.unfit}
+        if posed.orphans == "report" or posed.families.pairs or posed.families.majors or not broken:
             return
         moved = {root.name for root in posed.roots} | set(posed.no_inherit) if posed.no_inherit else set()
         moved -= {item.distribution.partition("==")[0] for item in self.plan.broken}

@@ -191,6 +191,16 @@ def test_the_runtime_stays_the_hosts_also_where_it_does_not_fit() -> None:
     assert [item.code for item in made.warnings] == ["host-unfit"]
 
 
+def test_what_does_not_fit_is_hidden_from_the_runtime_too_and_that_is_reported() -> None:
+    unfit = {canonicalize_name("vision"): "vision==1 does not fit torch==2"}
+    host = (member("server", "4", "user"), member("user", "1", "vision"), member("vision", "1"), member("other", "1"))
+    made = plan(pose(host, "hub", unfit=unfit))
+    assert [item.name for item in made.hidden] == ["vision"]
+    assert broken(made) == ["user==1 requires vision, found none"]
+    assert [item.name for item in made.inherit] == ["server", "user"]
+    assert plan(pose(host, "user", unfit=unfit), {**INDEX, "vision": {"2": ()}}).hidden == ()
+
+
 def test_an_excluded_name_hides_nobody_that_requires_it() -> None:
     unfit = {canonicalize_name("vision"): "vision==1 does not fit torch==2"}
     host = (member("vision", "1"), member("user", "1", "vision"))

@@ -40,3 +40,17 @@ def test_a_wish_is_kept_where_the_conflict_is_of_others(host: Host, wheelhouse: 
     plan = plan_env(wishful, host_python=host.python).plan
     assert plan.relaxed == ()
     assert "num" not in {str(item.name) for item in plan.install}
+
+
+def test_a_wish_for_a_version_that_the_request_rules_out_is_not_asked_for(
+    host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec
+) -> None:
+    for version in ("1.0", "2.0"):
+        wheelhouse.add("tools", version)
+    wheelhouse.add("torch", "1.0")
+    wheelhouse.add("torch", "2.0", requires=["tools>=2"])
+    host.install("torch==2.0")
+    plan = plan_env(write_spec("m", ["#system_torch#", "tools<2"]), host_python=host.python).plan
+    assert {str(item.name): item.version for item in plan.install} == {"tools": "1.0", "torch": "1.0"}
+    assert [item.requirement for item in plan.relaxed] == ["torch==2.0"]
+    assert plan.resolves == 1

@@ -76,7 +76,7 @@ def test_a_library_that_is_nowhere_is_named(compiler: Compiler) -> None:
     compiler.distribution("user", "1.0", ext=linked)
     (suspect,) = compiler.suspects("user")
     assert (suspect.libraries, suspect.symbols) == (("libgone_cuda.so",), ())
-    assert compiler.linkage().missing_from_system(["user"]) == {"libgone_cuda.so": ("user==1.0",)}
+    assert compiler.linkage().lost_libraries(["user"]) == {"user==1.0": ("libgone_cuda.so",)}
 
 
 def test_the_driver_is_never_missed(compiler: Compiler) -> None:
@@ -88,7 +88,7 @@ def test_the_driver_is_never_missed(compiler: Compiler) -> None:
     compiler.distribution("base", "1.0", lib=base)
     compiler.distribution("user", "1.0", ext=extension)
     assert compiler.suspects("user") == ()
-    assert compiler.linkage().missing_from_system(["user"]) == {}
+    assert compiler.linkage().lost_libraries(["user"]) == {}
 
 
 def test_a_private_copy_beside_the_object_is_no_tie(compiler: Compiler) -> None:

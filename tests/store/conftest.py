@@ -15,9 +15,9 @@ from tests.wheelhouse import Wheelhouse
 
 
 @pytest.fixture
-def world(real_world: World) -> World:
-    """The world of a test that does not say otherwise."""
-    return real_world
+def world(quick_world: World) -> World:
+    """The world of a test that does not say otherwise: who unpacks the wheels makes no difference to it."""
+    return quick_world
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from venvkit.formats.receipt import Receipt, write_receipt
 from venvkit.plan.values import Plan
 from venvkit.proof.integrity import binary_digest, listing_digest, pyvenv_digest
 from venvkit.store.change.index import facts_of, write_entry
+from venvkit.store.env.child import hook_source, write_hook
 from venvkit.store.layout import Layout
 from venvkit.store.lock.lease import Lease
 from venvkit.store.shell.point import hold_shell, point_shell
@@ -24,6 +25,7 @@ def fake_environment(layout: Layout, name: str, *, size: int = 10_000) -> Receip
     site_packages = place / "lib" / f"python{MINOR}" / "site-packages"
     (site_packages / "tool").mkdir(parents=True)
     (site_packages / "tool" / "__init__.py").write_bytes(b"#" * size)
+    write_hook(site_packages, hook_source((), (), (), layout.lease(name)))
     (place / "bin").mkdir()
     (place / "bin" / "python").symlink_to(sys.executable)
     (place / "bin" / "tool-run").write_text("#!/bin/sh\n")

@@ -61,12 +61,6 @@ def age(world: World, env: Environment, days: float) -> None:
     aged(env.shell / MARK, days)
 
 
-@pytest.fixture
-def world(quick_world: World) -> World:
-    """Who unpacked the wheels makes no difference to a collection."""
-    return quick_world
-
-
 def test_plain_takes_what_no_generation_wants(world: World) -> None:
     envs = [world.ensure(version) for version in ("1.0", "2.0", "3.0", "4.0")]
     assert kinds(collect(world.layout, Wish(dry_run=True))) == [("environment", envs[0].path.name)]

@@ -21,6 +21,12 @@ from venvkit.store.collect.rules import Wish
 from venvkit.store.look.history import history
 
 
+@pytest.fixture
+def world(real_world: World) -> World:
+    """Builds by the real uv, and wheels that come and go."""
+    return real_world
+
+
 def asked(world: World, **choices: object) -> str:
     """Ask without naming a version, and return which one answers."""
     return imported(ensure_env(world.spec, host_python=world.host.python, **choices).python)

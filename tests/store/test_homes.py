@@ -25,11 +25,6 @@ from venvkit.store.env.launchers import write_launchers
 from venvkit.store.shell.point import is_pointed
 
 
-@pytest.fixture
-def world(quick_world: World) -> World:
-    return quick_world
-
-
 @pytest.mark.parametrize("name", ["a:b", "a\tb", "a\nb", "a\rb", "a\x7fb", "a;b", "a\\b", "a\udcffb"])
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_home_that_no_path_variable_and_no_script_can_carry_is_refused(

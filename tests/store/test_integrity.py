@@ -143,7 +143,8 @@ def test_byte_code_of_a_first_import_is_no_edit(world: World, shelled: bool) -> 
     assert not world.ensure().built
 
 
-def test_a_host_distribution_that_is_relied_upon_changes(world: World) -> None:
+def test_a_host_distribution_that_is_relied_upon_changes(real_world: World) -> None:
+    world = real_world
     env = world.ensure()
     assert env.receipt is not None
     assert [item.name for item in env.receipt.relied] == ["base"]
@@ -158,7 +159,8 @@ def test_a_host_distribution_that_is_relied_upon_changes(world: World) -> None:
     assert not world.ensure().built
 
 
-def test_a_host_distribution_that_is_not_relied_upon_changes(world: World) -> None:
+def test_a_host_distribution_that_is_not_relied_upon_changes(real_world: World) -> None:
+    world = real_world
     env = world.ensure()
     world.host.install("extra")
     again = world.ensure()

@@ -26,6 +26,12 @@ from venvkit.store.lock.flock import attempt, hold
 from venvkit.store.look.inventory import find_entries
 
 
+@pytest.fixture
+def world(real_world: World) -> World:
+    """Builds by the real uv, and wheels that come and go."""
+    return real_world
+
+
 def in_threads(count: int, work: Callable[[int], Environment]) -> list[Environment]:
     found: list[Environment] = []
     threads = [threading.Thread(target=lambda n=n: found.append(work(n))) for n in range(count)]  # type: ignore[misc]

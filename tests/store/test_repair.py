@@ -21,6 +21,12 @@ from venvkit.store.collect.rules import Wish
 from venvkit.store.look.inventory import find_entries
 
 
+@pytest.fixture
+def world(real_world: World) -> World:
+    """Builds by the real uv, and wheels that come and go."""
+    return real_world
+
+
 def checked(*args: str) -> tuple[int, list[dict[str, object]]]:
     done = CliRunner().invoke(cli, ["check", *args, "--json"])
     return done.exit_code, json.loads(done.stdout)["data"]["environments"]

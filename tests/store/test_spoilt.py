@@ -16,6 +16,7 @@ from venvkit.formats.entry import read_entry
 from venvkit.formats.mark import MARK
 from venvkit.formats.receipt import RECEIPT
 from venvkit.launch.examine import Examiner
+from venvkit.settings import load_settings
 from venvkit.store.change.remove import remove_entry
 from venvkit.store.collect.gc import collect
 from venvkit.store.collect.rules import Wish
@@ -101,12 +102,6 @@ ENTRIES = ANY | {
 
 
 @pytest.fixture
-def world(quick_world: World) -> World:
-    """What unpacked the wheels makes no difference here."""
-    return quick_world
-
-
-@pytest.fixture
 def other(world: World) -> Environment:
     """Another model of the same store: it must not be harmed."""
     spec = world.spec.with_name("other.json")
@@ -136,7 +131,7 @@ def everything_works(world: World, other: Environment) -> None:
 def test_a_spoilt_receipt(world: World, other: Environment, kind: str) -> None:
     env = world.ensure("1.0")
     RECEIPTS[kind](env.path / RECEIPT)
-    verdicts = Examiner(world.layout, threading.Event()).examine(entries(world.layout))
+    verdicts = Examiner(world.layout, load_settings(), threading.Event()).examine(entries(world.layout))
     assert {item.model: item.ok for item in verdicts} == {"m": False, "other": True}
     everything_works(world, other)
 

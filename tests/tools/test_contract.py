@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import WriteSpec
-from tests.hosts import Host, tree_hashes
+from tests.hosts import Host, make_host, tree_hashes
 from tests.pips import share_pip
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import VenvkitError, ensure_env, plan_env
@@ -44,16 +44,29 @@ def backend(
     request: pytest.FixtureRequest, home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:  # fmt: skip
-    share_pip(tmp_path, tmp_path_factory)
+    share_pip(tmp_path, tmp_path_factory, "mirrors", "hosts")
     monkeypatch.setenv("VENVKIT_BACKEND", request.param)
     # What keeps uv from the network keeps pip from it too.
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     return str(request.param)
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A host with `base` 1.0 and `top`, which no test changes: a mirror of it is made once for each backend."""
+    place = tmp_path_factory.mktemp("standing")
+    wheelhouse = Wheelhouse(place / "wheels")
+    wheelhouse.path.mkdir()
+    wheelhouse.add("base", "1.0")
+    wheelhouse.add("top", "1.0", requires=["base<3"])
+    host = make_host(place / "host", wheelhouse)
+    host.install("base==1.0", "top")
+    return host
+
+
 @pytest.fixture
-def stocked(host: Host, wheelhouse: Wheelhouse) -> Host:
-    """A host with `base` 1.0 and `top`, which needs less than `base` 3; further versions are on offer."""
+def stocked(standing: Host, wheelhouse: Wheelhouse) -> Host:
+    """The host; `top` needs less than `base` 3, and further versions are on offer."""
     for version in ("1.0", "2.0", "3.0"):
         wheelhouse.add("base", version)
     wheelhouse.add("top", "1.0", requires=["base<3"])
@@ -61,8 +74,7 @@ def stocked(host: Host, wheelhouse: Wheelhouse) -> Host:
     wheelhouse.add("tool", "2.0", requires=["base", "extra ; extra == 'more'"], extras=["more"])
     wheelhouse.add("extra", "1.0", requires=["base>=2"])
     wheelhouse.add("needs-new", "1.0", requires=["base>=3"])
-    host.install("base==1.0", "top")
-    return host
+    return standing
 
 
 def planned(spec: Path, host: Host, **choices: object) -> Plan:

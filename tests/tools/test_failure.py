@@ -36,7 +36,7 @@ def backend(
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:  # fmt: skip
     if request.param == "pip":
-        share_pip(tmp_path, tmp_path_factory)
+        share_pip(tmp_path, tmp_path_factory, "mirrors", "hosts")
         monkeypatch.setenv("PIP_NO_INDEX", "1")
     return str(request.param)
 
@@ -45,13 +45,13 @@ Fail = Callable[..., VenvkitError]
 
 
 @pytest.fixture
-def fails(backend: str, host: Host, write_spec: WriteSpec, home: Path) -> Fail:
+def fails(backend: str, bare_host: Host, write_spec: WriteSpec, home: Path) -> Fail:
     """Ask for packages that cannot be had; return the error."""
 
     def run(*packages: str, build: bool = False, **virtualenv: object) -> VenvkitError:
         do = ensure_env if build else plan_env
         with pytest.raises(VenvkitError) as caught:
-            do(write_spec("m", list(packages), **virtualenv), host_python=host.python, backend=backend)
+            do(write_spec("m", list(packages), **virtualenv), host_python=bare_host.python, backend=backend)
         assert caught.value.remedy, caught.value
         return caught.value
 
@@ -237,7 +237,7 @@ def test_a_wheel_of_another_version_than_its_name(fails: Fail, wheelhouse: Wheel
     assert fails("tool", build=True).exit_code in (3, 4)
 
 
-@pytest.mark.parametrize("digits", [25, 60, 400])
+@pytest.mark.parametrize("digits", [25, 400])
 def test_a_huge_version(fails: Fail, wheelhouse: Wheelhouse, digits: int) -> None:
     wheelhouse.add("tool", "1.0")
     error = fails(f"tool=={'9' * digits}")

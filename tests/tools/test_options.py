@@ -27,8 +27,13 @@ BACKENDS = ["uv", "pip"]
 
 @pytest.fixture(autouse=True)
 def _pip(home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    share_pip(tmp_path, tmp_path_factory)
+    share_pip(tmp_path, tmp_path_factory, "mirrors", "hosts")
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # no test reaches the network
+
+
+@pytest.fixture
+def host(bare_host: Host) -> Host:
+    return bare_host
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ class Store:
         engine: str | None = None,
         python: str | None = None,
         repair: bool = False,
+        quick: bool = False,
         observer: Observer | None = None,
         cancel: threading.Event | None = None,
     ) -> Verdicts:
@@ -105,6 +106,7 @@ class Store:
         Args:
             model: None checks all of the store.
             repair: Rebuild each environment that is not proved.
+            quick: Compare the sizes of files in place of their digests.
             observer: Receives the events of the rebuilds.
             cancel: Set it to stop.
 
@@ -114,7 +116,7 @@ class Store:
         """
         from venvkit.launch.examine import Examiner
 
-        examiner = Examiner(self.layout, cancel or threading.Event())
+        examiner = Examiner(self.layout, self._settings, cancel or threading.Event(), quick=quick)
         found = self._asked(model, engine, python)
         return Verdicts(examiner.repair(found, guarded(observer)) if repair else examiner.examine(found))
 

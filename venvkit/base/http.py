@@ -258,7 +258,7 @@ def _torn() -> HttpError:
 
 
 def _told(error: BaseException) -> BaseException:
-    """Return what the client's error means, without the error itself; any other kind is a fault of ours."""
+    """Return an error of ours for one of httpx, not chained to it; an error of another kind as it is."""
     import httpx
 
     if isinstance(error, HttpError):

@@ -81,7 +81,7 @@ def basic(user: str, password: str) -> str:
 
 
 def make_context(network: Network) -> ssl.SSLContext:
-    """Return what decides which certificates are believed."""
+    """Return the TLS context with the certificate authorities of a network."""
     if network.authorities is None:
         import httpx
 

@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with(parent: int) -> Callable[[], None]:
-    """Return what has the kernel kill a child when the thread that forked it ends; outside Linux nothing.
+    """Return a function that has the kernel kill a child when the thread that forked it ends; outside Linux a no-op.
 
     Args:
         parent: The pid of the process that forks.
@@ -27,7 +27,7 @@ def die_with(parent: int) -> Callable[[], None]:
 
 
 def hand_on(writer: int, *, die_with_parent: bool) -> Callable[[], None]:
-    """Return what splits a child in two: one becomes the program, the other waits for it and tells its wait status.
+    """Return a function that splits a child: one half becomes the program, the other waits and tells its wait status.
 
     Args:
         writer: The descriptor that the wait status is written to, in digits.

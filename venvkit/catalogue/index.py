@@ -116,7 +116,7 @@ class _Reading(Struct):
                 yield from self._tree(entry.path, suffixes, type)
 
     def _entries(self, folder: str, type: str = "") -> list[os.DirEntry[str]]:
-        """Return what lies in a folder and is not hidden; nothing where a link leads into it again as `type`."""
+        """Return the visible entries of a folder; none where a link leads into it again as `type`."""
         watch = stat_watch(folder)
         self.watches.append(watch)
         try:

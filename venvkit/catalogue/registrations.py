@@ -190,7 +190,7 @@ class Registrations:
         raise SourceError(f"the server {text}", code="server-unreachable", where=page, remedy=_START)
 
     def _check(self, limit_s: float) -> SourceError | None:
-        """Return what is wrong with the server, None when it is ready.
+        """Return the fault of a server that is not ready, else None.
 
         `/status` is open to everyone in 4.1.0, also where other pages want a key, and asks the supervisor. Where it is
         refused or not there, something is up: the first question will say what is wrong with it.

@@ -46,7 +46,7 @@ def without(reading: Reading, lost: Collection[str]) -> Reading:
 
 
 def blamed(error: Exception, lost: Collection[str]) -> Exception:
-    """Return what an error means where indexes were not asked: that there is no solution is not known then."""
+    """Return the error of a plan without some indexes: "no solution" becomes "source unreachable"."""
     if not isinstance(error, NoSolutionError) or not lost:
         return error
     return SourceError(

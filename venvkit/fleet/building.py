@@ -98,7 +98,7 @@ def order_all(
     observer: Observer,
     cancel: threading.Event,
 ) -> Order:
-    """Return what is to be built for every launch of a catalogue.
+    """Return the targets of every launch of a catalogue.
 
     Where several specs have one name, its place goes to the one that the name and the engine alone mean.
 

@@ -70,7 +70,7 @@ def look(
 
 
 def likeness(ground: Ground, launch: Launch) -> Hashable:
-    """Return what the request of a launch is made from: most of a catalogue differs in names alone.
+    """Return the facts that the request of a launch follows from: most of a catalogue differs in names alone.
 
     A name counts only where a rule of the engine data knows it.
     """

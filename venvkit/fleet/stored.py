@@ -62,7 +62,7 @@ class _Store(Struct, frozen=True):
     host: str
 
     def has(self, plan: Outline, place: _Place, siblings: set[str]) -> Stored:
-        """Return what is there for a plan; `siblings` are the keys that other specs of its place want."""
+        """Return the stored state for a plan; `siblings` are the keys that other specs of its place want."""
         entry = self.places.get(place)
         if entry is not None and entry.state == "ready":
             if entry.key == plan.key:

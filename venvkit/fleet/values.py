@@ -85,7 +85,7 @@ class Trouble(Struct, frozen=True):
 
     @classmethod
     def of(cls, error: Exception) -> Trouble:
-        """Return what an error says, secrets masked; one that is no error of ours is told with its place."""
+        """Return the record of an error, secrets masked; one that is no error of ours has its place in the code."""
         if not isinstance(error, VenvkitError):
             text = mask(f"{type(error).__name__}: {error}")
             return cls("failed", "unexpected", text, raised_at(error), "please report it", (), 1)

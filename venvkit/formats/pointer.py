@@ -10,6 +10,8 @@ POINTER = "zzzz_venvkit.pth"
 # A process that started through a shell tells those that it starts through it which environment it has: when the shell
 # moves on meanwhile, its workers still get the environment of the process that they work for.
 PINNED = "_VENVKIT_SHELL"
+# Set for the processes of a proof: their start and end are no use of the environment.
+PROOF = "_VENVKIT_PROOF"
 _POINTER_HEAD = (
     f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
     "site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else "

@@ -12,10 +12,13 @@ from venvkit.base.files import write_atomically
 from venvkit.base.mask import mask
 from venvkit.base.reading import read_regular
 from venvkit.errors import MachineError
+from venvkit.formats.finding import Finding
 from venvkit.plan.values import Hidden, Plan
+from venvkit.settings.variables import PROOFS
 
 RECEIPT = "venvkit.json"
 SCHEMA = 1
+Proved = Literal["metadata", "linkage", "import"]
 
 
 class Relied(Struct, frozen=True):
@@ -68,6 +71,9 @@ class Receipt(Struct, frozen=True):
         size: Bytes of its files when it was sealed.
         conflicts: Distributions of the view that own the same import path.
         hidden: Host distributions that the child does not see: those of the plan, and what the proofs found unfit.
+        proved: How far it was proved: `metadata`, `linkage` or `import`.
+        imports: The modules that were imported, as `module` or `module:attribute`.
+        findings: What the proofs found beside conflicts, and what did not refuse the build.
     """
 
     schema: int
@@ -99,6 +105,13 @@ class Receipt(Struct, frozen=True):
     size: int
     conflicts: tuple[Conflict, ...] = ()
     hidden: tuple[Hidden, ...] = ()
+    proved: Proved = "metadata"
+    imports: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def proves(self, level: str) -> bool:
+        """Tell whether it was proved as far as `level`, or further."""
+        return PROOFS.index(self.proved) >= PROOFS.index(level)
 
     @property
     def python(self) -> str:

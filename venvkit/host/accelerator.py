@@ -48,7 +48,7 @@ class _Kept(Struct, frozen=True):
 
 
 def detect(snapshot: HostSnapshot | None, *, cache_dir: Path | None, environ: Mapping[str, str]) -> Accelerator:
-    """Return what this machine has; never raises, and takes less than 5 ms where there is nothing.
+    """Return the accelerator of this machine; never raises, and takes less than 5 ms without one.
 
     `cuda_version` is the one the host's torch was built for, because what is installed must match it; where
     the host has no torch, one built without CUDA, or one built for a newer major version than the driver can

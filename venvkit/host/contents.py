@@ -11,6 +11,8 @@ from venvkit.host.distribution import Distribution
 from venvkit.host.metadata import read_text
 
 _MODULE_SUFFIXES = (".py", ".so", ".pyd", ".pyc")
+STRAY_NAMES = frozenset(("test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts"))
+"""What distributions put at the top by mistake: nobody imports it."""
 
 
 def files(distribution: Distribution) -> tuple[str, ...]:
@@ -57,6 +59,17 @@ def import_names(distribution: Distribution) -> frozenset[str]:
     guess = distribution.name.replace("-", "_")
     places = (Path(distribution.site_dir, guess), Path(distribution.site_dir, f"{guess}.py"))
     return frozenset({guess}) if distribution.editable or any(place.exists() for place in places) else frozenset()
+
+
+def main_names(distribution: Distribution) -> frozenset[str]:
+    """Return the top-level names by which it is used.
+
+    Names with an underscore and extension modules beside packages are parts of it, often to be imported after others
+    (`flash_attn_2_cuda` after `torch`); where it has nothing else, they count.
+    """
+    names = import_names(distribution)
+    loose = {path.partition(".")[0] for path in files(distribution) if "/" not in path and path.endswith(".so")}
+    return frozenset(name for name in names - loose - STRAY_NAMES if not name.startswith("_")) or names
 
 
 def scripts(distribution: Distribution) -> tuple[tuple[str, str], ...]:

@@ -71,7 +71,7 @@ def plausible() -> bool:
 
 
 def query() -> Cuda | None:
-    """Return what the driver says, or None when it cannot be asked (not loaded, no permission)."""
+    """Return the devices that the driver lists, or None when it cannot be asked (not loaded, no permission)."""
     try:
         import pynvml  # type: ignore[import-untyped]
     except ImportError:

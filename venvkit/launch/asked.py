@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         protect: Sequence[str] | str
         orphans: Literal["hold-repair-hide", "hold-repair", "hold-hide", "hold", "report"] | None
         runtime: Sequence[str] | str
+        prove: Literal["metadata", "linkage", "import"] | None
         exclude_newer: str | None
         backend: Literal["uv", "pip"] | None
         only_binary: Sequence[str] | str

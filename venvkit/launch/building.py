@@ -84,7 +84,8 @@ def look_again(
 def _satisfies(receipt: Receipt, reading: Reading, services: Services) -> bool:
     """Tell whether an environment that another request may have been built for answers this one."""
     host = reading.host.interpreter.python if reading.seen.sees_host else ""
-    return receipt.host_python == host and answers(receipt, pose(reading, services))
+    prove = reading.call.choice("prove", reading.call.settings.prove)
+    return receipt.host_python == host and receipt.proves(prove) and answers(receipt, pose(reading, services))
 
 
 def _earlier(shell: Path, former: str) -> str:

@@ -11,19 +11,22 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from venvkit.base.caches import cache_folder
 from venvkit.base.plain import plain
 from venvkit.base.process import Runner
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Observer
+from venvkit.formats.finding import Finding
 from venvkit.formats.receipt import Receipt
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.proof.check import Finding, check_receipt
+from venvkit.proof.check import check_objects, check_receipt, check_start
+from venvkit.settings import Settings
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry, entries
 
 
 class Verdict(Struct, frozen=True):
-    """The result of proving one environment: it is proved when there is no finding."""
+    """The result of proving one environment: it is proved when there is no grave finding."""
 
     model: str
     engine: str
@@ -45,12 +48,20 @@ class Verdict(Struct, frozen=True):
 
 
 class Examiner:
-    """Proves environments of one store. It takes the snapshot of each host once, without the cache."""
+    """Proves environments of one store. It takes the snapshot of each host once, without the cache.
 
-    def __init__(self, layout: Layout, cancel: threading.Event) -> None:
+    Args:
+        settings: Its time limit is that of each process; `prove` says how far the environments are proved.
+        quick: Compare the sizes of files in place of their digests.
+    """
+
+    def __init__(self, layout: Layout, settings: Settings, cancel: threading.Event, *, quick: bool = False) -> None:
         self._layout = layout
         self._cancel = cancel
-        self._runner = Runner(cancel=cancel)
+        self._runner = Runner(cancel=cancel, timeout=settings.timeout)
+        self._prove = settings.prove
+        self._quick = quick
+        self._cache = cache_folder(os.environ, layout.cache)
         self._hosts: dict[str, HostSnapshot | Finding] = {}
         self._environments: dict[Path, tuple[Finding, ...]] = {}
 
@@ -77,7 +88,8 @@ class Examiner:
         if self._cancel.is_set():
             raise CancelledError("cancelled between two checks")
         findings = self._findings(entry)
-        return Verdict(entry.model, entry.engine, entry.python, not findings, findings, entry.rolled_back)
+        ok = not any(item.grave for item in findings)
+        return Verdict(entry.model, entry.engine, entry.python, ok, findings, entry.rolled_back)
 
     def _rebuilt(self, entry: Entry, verdict: Verdict, observer: Observer) -> Verdict:
         from venvkit.launch.repair import repair
@@ -96,16 +108,27 @@ class Examiner:
             return (Finding("spoilt", entry.problem),)
         if entry.environment not in self._environments:
             self._environments[entry.environment] = self._of_environment(entry.environment, receipt)
-        return self._environments[entry.environment]
+        found = self._environments[entry.environment]
+        host = self._host(receipt.host_python)
+        if isinstance(host, Finding) or any(item.kind == "spoilt" for item in found):
+            return found
+        return (*check_start(entry.path / "bin" / "python", receipt, host, self._runner), *found)
 
     def _of_environment(self, environment: Path, receipt: Receipt) -> tuple[Finding, ...]:
         """Return the findings of an environment, which several models may share."""
-        if not receipt.host_python:
-            return check_receipt(environment, receipt, None)
-        host = self._hosts.get(receipt.host_python)
-        if host is None:
-            host = self._hosts[receipt.host_python] = self._snapshot(receipt.host_python)
-        return (host,) if isinstance(host, Finding) else check_receipt(environment, receipt, host)
+        host = self._host(receipt.host_python)
+        if isinstance(host, Finding):
+            return (host,)
+        found = check_receipt(environment, receipt, host, quick=self._quick)
+        if any(item.kind == "spoilt" for item in found):
+            return found
+        return (*found, *check_objects(receipt, host, self._runner, self._cache / "verdicts", self._prove))
+
+    def _host(self, python: str) -> HostSnapshot | Finding | None:
+        """Return the host as it is now; None for an environment that does not see its host."""
+        if python and python not in self._hosts:
+            self._hosts[python] = self._snapshot(python)
+        return self._hosts.get(python)
 
     def _snapshot(self, python: str) -> HostSnapshot | Finding:
         """Return the host's snapshot, or a finding where its interpreter is gone or does not start."""

@@ -108,10 +108,11 @@ class _Answer:
         self.facts = facts
         self.moment = moment
         stats = [watch for watch in watches if watch[0] == "stat"]
-        # An access costs a third of a failing stat.
-        self._absent = [str(watch[1]) for watch in stats if len(watch) == 2]
+        # An access costs a third of a failing stat or open.
+        self._absent = [str(watch[1]) for watch in watches if _of_nothing(watch)]
         self._present = [(str(watch[1]), watch[2], watch[3], watch[4], watch[5]) for watch in stats if len(watch) > 2]
-        self._others = [watch for watch in watches if watch[0] != "stat" and not _for_life(watch)]
+        rest = (watch for watch in watches if watch[0] != "stat" and not _of_nothing(watch))
+        self._others = [watch for watch in rest if not _for_life(watch)]
 
     def holds(self) -> bool:
         """Tell whether nothing has changed."""
@@ -139,6 +140,13 @@ def _may_change_unseen(given: Watch | None) -> bool:
     """Tell whether a file was written so recently that it may be written again without its times telling."""
     found = times(given) if given else ()
     return bool(found) and time.time_ns() - max(found) < _TICK
+
+
+def _of_nothing(watch: Watch) -> bool:
+    """Tell whether a watch holds as long as nothing is at its path."""
+    if watch[0] == "stat":
+        return len(watch) == 2
+    return watch[0] in ("text", "exists") and watch[2] in (None, False)
 
 
 def _for_life(watch: Watch) -> bool:

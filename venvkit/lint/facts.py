@@ -61,12 +61,12 @@ def literals(leaf: Comparison) -> tuple[str, ...]:
 
 
 def launches(named: Iterable[Launch]) -> list[Launch]:
-    """Return what can be launched: no engine, one of those named, or any other."""
+    """Return the possible engines of a launch: none, one of those named, or any other."""
     return [(None, frozenset()), (_OTHER, frozenset()), *named]
 
 
 def accelerators(compared: Sequence[Comparison]) -> Iterator[Accelerator] | None:
-    """Return what the accelerator can be; without a CUDA device there is neither a version nor an architecture."""
+    """Return the possible accelerators; without a CUDA device there is neither a version nor an architecture."""
     about_version = [leaf for leaf in compared if leaf.name == "cuda_version"]
     # `===` compares the writing, and one version can be written in many ways; to be like a version of one part is no
     # comparison at all.
@@ -147,12 +147,12 @@ def implementations(compared: Sequence[Comparison]) -> Iterator[tuple[Pair, ...]
 
 
 def extras(compared: Sequence[Comparison]) -> list[tuple[Pair, ...]]:  # noqa: ARG001
-    """Return what `extra` can be: a spec has no extras, so it is always empty."""
+    """Return the possible values of `extra`: a spec has no extras, so it is always empty."""
     return [(("extra", ""),)]
 
 
 def values(compared: Sequence[Comparison]) -> list[str] | None:
-    """Return what a variable can be: as named, beside it where it is ordered as a version, and something else."""
+    """Return values of a variable: those named, neighbours where it is ordered as a version, and another one."""
     listing = [leaf for leaf in compared if leaf.op in _LISTING]
     if any(leaf.flipped or len(leaf.literal) > _LONGEST_LIST for leaf in listing):
         return None

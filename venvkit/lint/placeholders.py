@@ -16,7 +16,7 @@ _LIKENESS = 0.75
 
 
 def placeholder(engine: str) -> str:
-    """Return what stands for an engine's packages.
+    """Return the placeholder of an engine's packages.
 
     >>> placeholder("llama.cpp")
     '#llama_cpp_dependencies#'

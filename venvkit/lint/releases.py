@@ -45,7 +45,7 @@ class Releases(Struct, frozen=True):
     observer: Observer = ignore
 
     def __call__(self, subjects: Sequence[Subject], worlds: Worlds, void: Collection[Spot]) -> Iterator[Finding]:
-        """Yield what is missing, and what could not be asked; the lines in `void` ask for nothing.
+        """Yield the missing releases, and the sources that could not be asked; the lines in `void` ask for nothing.
 
         Raises:
             CancelledError: The caller wants to stop.
@@ -65,7 +65,7 @@ class Releases(Struct, frozen=True):
             yield _not_checked(several, lost)
 
     def _missing(self, wanted: Iterable[Wanted], registry: Registry) -> Iterator[tuple[Wanted, str, str]]:
-        """Yield what was not found, uv's reason, and what could not be asked, empty where all sources answered."""
+        """Yield each missing release, uv's reason, and the sources that did not answer (empty where all did)."""
         for (sources, levers), group in _grouped(wanted, lambda one: (one.sources, one.levers)):
             first = registry.missing((one.text for one in group), sources, levers)
             rest = [one for one in group if one.text in first.missing]

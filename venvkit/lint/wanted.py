@@ -56,7 +56,7 @@ def wanted_releases(
     pip: Sources = Sources(),  # noqa: B008 - frozen, so one value may stand for all
     exclude_newer: str | None = None,
 ) -> Iterator[Wanted]:
-    """Yield what the lines of specs ask of the indexes.
+    """Yield the requirements that the lines of specs have of the indexes.
 
     Args:
         worlds: What their markers can say.

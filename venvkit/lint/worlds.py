@@ -57,7 +57,7 @@ class Worlds(Struct, frozen=True):
         return (engine.name, frozenset(engine.aliases)) if engine else (name.lower(), frozenset())
 
     def outcomes(self, root: Node, launch: Launch | None = None) -> frozenset[bool] | None:
-        """Return what the marker of this root can say: some of True and False.
+        """Return the possible values of the marker of this root: some of True and False.
 
         Args:
             launch: The only launch that counts; None for any.

@@ -1,8 +1,12 @@
-"""Hide: host distributions that the plan would break, and that neither the request nor the runtime reaches. Pure."""
+"""Hide: host distributions that the plan would break, and that neither the request nor the runtime reaches. Pure.
+
+What does not fit the host itself does not load for the runtime either: it is hidden where the request can do without.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from packaging.utils import NormalizedName
 
@@ -17,6 +21,7 @@ def hidden_distributions(
     problem: Problem,
     required: HostRequirements,
     view: View,
+    asked: AbstractSet[NormalizedName],
     reached: Collection[NormalizedName],
     orphans: Iterable[Violation],
     unrepaired: Mapping[NormalizedName, str],
@@ -25,7 +30,8 @@ def hidden_distributions(
     """Return what the child does not see: the owners of broken requirements, what is unfit, and what needs these.
 
     Args:
-        reached: What the request, the runtime and the protected distributions reach in `view`; none of it is hidden.
+        asked: What the request and the protected distributions reach in `view`; none of it is hidden.
+        reached: This, and what the runtime reaches; of it only what is unfit is hidden.
         orphans: The requirements of host distributions that the view breaks.
         unrepaired: Why a host distribution was not repaired.
     """
@@ -33,15 +39,16 @@ def hidden_distributions(
         return ()
     reasons: dict[NormalizedName, str] = {}
 
-    def may_go(name: NormalizedName) -> bool:
+    def may_go(name: NormalizedName, needed: Collection[NormalizedName] = reached) -> bool:
         member = problem.host.get(name)
-        return member is not None and view.get(name) is member and name not in reached and name not in reasons
+        return member is not None and view.get(name) is member and name not in needed and name not in reasons
 
     for item in orphans:
         name = Bound.of(item, binary=False).owner
         if may_go(name):
             reasons[name] = f"{item}; {unrepaired[name]}" if name in unrepaired else str(item)
-    reasons.update({name: reason for name, reason in problem.unfit.items() if may_go(name)})
+    needed = asked | problem.shielded | problem.runtime
+    reasons.update({name: reason for name, reason in problem.unfit.items() if may_go(name, needed)})
     pending = sorted(reasons)
     while pending:
         gone = pending.pop(0)

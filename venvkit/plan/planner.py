@@ -34,7 +34,7 @@ from venvkit.plan.values import (
     Violation,
 )
 from venvkit.plan.view import Member, View, overlay
-from venvkit.spec.language.requires import parse_requires, satisfied
+from venvkit.spec.language.requires import parse_requires, required_name, satisfied
 
 
 def make_plan(problem: Problem, resolver: Resolver) -> Plan:
@@ -186,9 +186,10 @@ def _plan(
     problem, decisions, view = search.problem, search.decisions, answer.view
     host = problem.host
     chosen = {pin.name for pin in answer.pins}
-    served = closure(view, problem.served, search.rules).reasons
-    hidden = _hidden(search, answer, asked.keys() | served.keys())
+    hidden = _hidden(search, answer, asked.keys())
     unseen = {item.name for item in hidden}
+    serving = closure({name: view[name] for name in view if name not in unseen}, problem.served, search.rules)
+    served = serving.reasons
     return Plan(
         install=tuple(
             Installed(
@@ -208,11 +209,7 @@ def _plan(
             for name in sorted(search.repaired(answer))
             if name not in asked
         ),
-        broken=tuple(
-            item
-            for item in dict.fromkeys((*walk.violations, *answer.orphans))
-            if Bound.of(item, binary=False).owner not in unseen
-        ),
+        broken=_broken(answer, walk, serving, unseen),
         relaxed=tuple(
             Relaxed(root.line, host[root.name].version, view[root.name].version)
             for root in problem.roots
@@ -228,16 +225,25 @@ def _plan(
     )
 
 
-def _hidden(search: Search, answer: Answer, reached: AbstractSet[NormalizedName]) -> tuple[Hidden, ...]:
-    """Return what the child does not see; `reached` is what request and runtime reach."""
+def _broken(answer: Answer, walk: Walk, serving: Walk, unseen: set[NormalizedName]) -> tuple[Violation, ...]:
+    """Return what does not hold among what the child sees; of the runtime, what is missed because it is hidden."""
+    missed = (item for item in serving.violations if required_name(item.requirement) in unseen)
+    found = dict.fromkeys((*walk.violations, *answer.orphans, *missed))
+    return tuple(item for item in found if Bound.of(item, binary=False).owner not in unseen)
+
+
+def _hidden(search: Search, answer: Answer, asked: AbstractSet[NormalizedName]) -> tuple[Hidden, ...]:
+    """Return what the child does not see; `asked` is what the request reaches."""
     problem = search.problem
+    served = closure(answer.view, problem.served, search.rules).reasons
     protected = [("protected", str(name)) for name in sorted(problem.protect)]
     guarded = closure(answer.view, protected, search.rules).reasons
     return hidden_distributions(
         problem,
         search.required,
         answer.view,
-        reached | guarded.keys(),
+        asked | guarded.keys(),
+        asked | guarded.keys() | served.keys(),
         answer.orphans,
         search.decisions.unrepaired,
         search.rules,

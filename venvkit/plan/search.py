@@ -58,12 +58,23 @@ class Search:
         Raises:
             Unsolvable: The request itself has no solution.
         """
-        names = [root.name for root in self.problem.roots] if self.decisions.bounds else []
+        wished = any(root.wish for root in self.problem.roots)
+        names = [root.name for root in self.problem.roots] if self.decisions.bounds or wished else []
         near = dict.fromkeys(bound for name in names for bound in self.required.on(name))
         lost = [bound for bound in near if any(map(bound.contradicts, self.problem.roots))]
-        self.decisions = release_bounds(self.problem, self.decisions, lost) or self.decisions
-        self.decisions = replace(self.decisions, refuted=frozenset(lost))
+        now = release_bounds(self.problem, self.decisions, lost) or self.decisions
+        self.decisions = replace(now, refuted=frozenset(lost), wishes=self._refuted(lost))
         return self.on_lines(self._mend(self._restore(self._release())))
+
+    def _refuted(self, lost: Iterable[Bound]) -> dict[NormalizedName, Conflict]:
+        """Return the wishes for a version that itself requires what the request rules out."""
+        wishes = {root.name for root in self.problem.roots if root.wish and not root.optional}
+        bent = self.rules.overrides.keys() | self.rules.excludes
+        return {
+            bound.owner: Conflict(frozenset({bound.owner, bound.target}), f"{bound}, which the request rules out", 0)
+            for bound in lost
+            if bound.owner in wishes and not bound.binary and bound.target not in bent
+        }
 
     def asked(self) -> list[tuple[str, str]]:
         """Return what the request asks of the answer's view, as (origin, line)."""

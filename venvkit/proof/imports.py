@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from msgspec import Struct
 from venvkit.base.process import Completed, Runner
 from venvkit.base.turns import waiting
 from venvkit.errors import MachineError
+from venvkit.proof.linkage import DRIVER_LIBRARIES
+from venvkit.proof.processes import NEUTRAL_CWD
 
 # `module` or `module:attribute`.
 _IMPORT = """\
@@ -19,9 +22,9 @@ module, _, attribute = sys.argv[1].partition(":")
 found = importlib.import_module(module)
 functools.reduce(getattr, attribute.split("."), found) if attribute else None
 """
-# With `-c` the working directory is on sys.path: what lies there is no part of the environment.
-_NEUTRAL_CWD = "/"
 _MOST_AT_ONCE = 4
+# The words of glibc's loader for what it did not find.
+_UNRESOLVED = re.compile(r"([^\s:'\"]+): cannot open shared object file|undefined symbol: ([^\s,]+)")
 
 
 class FailedImport(Struct, frozen=True):
@@ -31,11 +34,18 @@ class FailedImport(Struct, frozen=True):
         module: `module`, or `module:attribute`.
         reason: The last line of its traceback, or that it did not end in time.
         output: The last lines that it wrote.
+        unresolved: Libraries and symbols that the loader named as not found, anywhere in what it wrote.
     """
 
     module: str
     reason: str
     output: tuple[str, ...]
+    unresolved: tuple[str, ...] = ()
+
+    @property
+    def lacks_driver(self) -> bool:
+        """Whether the loader missed libraries of an accelerator's driver, and nothing else."""
+        return bool(self.unresolved) and all(name.startswith(DRIVER_LIBRARIES) for name in self.unresolved)
 
 
 def failed_imports(
@@ -67,12 +77,15 @@ def failed_imports(
 
 def _attempt(python: Path, module: str, runner: Runner, environ: Mapping[str, str] | None) -> FailedImport | None:
     try:
-        done = runner.run([str(python), "-c", _IMPORT, module], cwd=_NEUTRAL_CWD, env=environ)
+        done = runner.run([str(python), "-c", _IMPORT, module], cwd=NEUTRAL_CWD, env=environ)
     except MachineError as error:
         if error.code != "timeout":
             raise
         return FailedImport(module, f"it did not end within {runner.timeout:.0f} s", ())
-    return None if done.status == 0 else FailedImport(module, _reason(done), done.tail())
+    if done.status == 0:
+        return None
+    named = (library or symbol for library, symbol in _UNRESOLVED.findall(f"{done.stderr}\n{done.stdout}"))
+    return FailedImport(module, _reason(done), done.tail(), tuple(dict.fromkeys(named)))
 
 
 def _reason(done: Completed) -> str:

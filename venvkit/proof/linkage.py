@@ -59,6 +59,11 @@ class _Object(Struct, frozen=True):
     head: SharedObject
 
 
+def stem(library: str) -> str:
+    """Return a library's name without its version: `libavutil.so` of `libavutil.so.60`."""
+    return f"{library.partition('.so')[0]}.so"
+
+
 def label(distribution: Distribution) -> str:
     """Return a distribution as `name==version`."""
     return f"{distribution.name}=={distribution.version}"
@@ -126,15 +131,29 @@ class Linkage:
                 found += (suspect for item in self._objects[name] if (suspect := self._suspect(item, others)))
         return tuple(found)
 
-    def missing_from_system(self, new: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Return libraries that neither the view nor the system has, each with the distributions that need it."""
-        found: dict[str, set[str]] = {}
-        for name in new:
-            for item in self._objects.get(name, ()):
+    def lost_libraries(self, new: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Return for distributions, as `name==version`, the libraries that neither the view nor the system has.
+
+        Wheels carry one object for each version of a library (FFmpeg): where one version is there, none is missed.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for own in (self._objects[name] for name in new if name in self._objects):
+            there: set[str] = set()
+            lost: dict[str, None] = {}
+            for item in own:
                 for library in item.head.needed:
-                    if self._find(library, item.path, item.head) is None and not library.startswith(DRIVER_LIBRARIES):
-                        found.setdefault(library, set()).add(label(item.owner))
-        return {library: tuple(sorted(owners)) for library, owners in sorted(found.items())}
+                    if self._find(library, item.path, item.head) is not None:
+                        there.add(stem(library))
+                    elif not library.startswith(DRIVER_LIBRARIES):
+                        lost[library] = None
+            if missed := tuple(sorted(library for library in lost if stem(library) not in there)):
+                found[label(own[0].owner)] = missed
+        return found
+
+    def has_library(self, library: str) -> bool:
+        """Tell whether the view or the system has a library that a module opens by its name."""
+        head = _read(self._interpreter[0], symbols=False)
+        return head is not None and self._find(library, self._interpreter[0], head) is not None
 
     def _needs(self, own: Iterable[_Object], counts: Callable[[str], bool] | None = None) -> Iterator[str]:
         for item in own:

@@ -17,14 +17,12 @@ from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 from venvkit.formats.receipt import Conflict
-from venvkit.host.contents import files, recorded
+from venvkit.host.contents import STRAY_NAMES, files, recorded
 from venvkit.host.distribution import Distribution
 from venvkit.host.metadata import read_text
 
 _MODULE_SUFFIXES = (".py", ".so", ".pyd")
 _EMPTY = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
-# What distributions put at the top by mistake: nobody imports it, and an exclude for its sake would do harm.
-_STRAY = frozenset(("test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "scripts"))
 # How an `__init__` says that its package is spread over several folders of the path.
 _SPREAD = (b"extend_path", b"declare_namespace")
 
@@ -196,7 +194,7 @@ def _is_module(path: str) -> bool:
     """Tell whether an import reaches a path: not what belongs to scripts, metadata or bundled libraries."""
     top, slash, _ = path.partition("/")
     name = top if slash else top.partition(".")[0]
-    return path.endswith(_MODULE_SUFFIXES) and name.isidentifier() and name not in _STRAY
+    return path.endswith(_MODULE_SUFFIXES) and name.isidentifier() and name not in STRAY_NAMES
 
 
 def _first(paths: Iterable[str]) -> str | None:

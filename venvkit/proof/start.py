@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +21,7 @@ from venvkit.errors import MachineError, ProofError
 from venvkit.formats.pointer import HOOK, POINTER
 from venvkit.host.contents import import_names
 from venvkit.host.distribution import Distribution
+from venvkit.proof.processes import NEUTRAL_CWD, proof_environ
 
 # Waits for a line with the names on standard input, finds them without an import, and answers on a descriptor of its
 # own: a package may print when an interpreter ends. `os._exit` leaves out what packages do then.
@@ -45,8 +46,6 @@ with os.fdopen(int(sys.argv[1]), "w") as out:
     json.dump(answer, out)
 os._exit(0)
 """
-# With `-c` the working directory is on sys.path: what lies there is no part of the environment.
-_NEUTRAL_CWD = "/"
 # Modules that the start of an interpreter imports, where there are any.
 _STARTUP = frozenset(f"{name}{end}" for name in ("sitecustomize", "usercustomize") for end in ("", ".py", ".pyc"))
 _POLL_S = 0.05
@@ -71,9 +70,14 @@ class Starter:
 
     It is started while the distributions are still put in place, since its start takes as long as its answer: what it
     sees is settled at its start, but for what `starts_otherwise` looks for.
+
+    Args:
+        python: The interpreter of an environment, or of a shell that leads to it.
+        runner: Its time limit is that of the answer.
+        folders: Library folders that the environment's processes need on the loader's path.
     """
 
-    def __init__(self, python: Path, runner: Runner) -> None:
+    def __init__(self, python: Path, runner: Runner, folders: Sequence[str] = ()) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         self._runner = runner
@@ -85,7 +89,12 @@ class Starter:
         # `answer` and `close` end it: an install that runs beside it may take as long as it likes.
         alone = replace(runner, cancel=self._stop, timeout=float("inf"))
         self._running = self._pool.submit(
-            alone.run, argv, cwd=_NEUTRAL_CWD, stdin=self._read, keep_fds=(self._answer.fileno(),)
+            alone.run,
+            argv,
+            env=proof_environ(folders),
+            cwd=NEUTRAL_CWD,
+            stdin=self._read,
+            keep_fds=(self._answer.fileno(),),
         )
 
     def ask(self, names: Iterable[str]) -> None:
@@ -161,7 +170,7 @@ def verify_start(
     """Compare what a started interpreter says with what the plan says.
 
     Args:
-        owners: The names that must come from the environment, see `expected_names`.
+        owners: The names that must come from their distributions, see `expected_names`.
         prefix: The environment's folder.
         shadowed: Names of installed distributions that replace a host distribution.
 
@@ -178,7 +187,7 @@ def verify_start(
     elsewhere = {
         name: origin
         for name, origin in started.origins.items()
-        if origin is not None and not owners[name].editable and not origin.startswith(f"{prefix}/")
+        if origin is not None and _is_elsewhere(origin, owners[name], prefix)
     }
     for name, origin in elsewhere.items():
         owner = owners[name]
@@ -188,8 +197,16 @@ def verify_start(
                 f"the child would import {name} from {origin}, not from {owner.name}=={owner.version}",
                 code="shadow-hidden",
                 where=origin,
-                remedy="a host start-up file puts a finder or a folder in front; remove it, or exclude the package",
+                remedy="remove what is in front: a start-up file of the host, or what was installed into the shell",
             )
+
+
+def _is_elsewhere(origin: str, owner: Distribution, prefix: Path) -> bool:
+    """Tell whether an import takes neither the environment's copy nor, of an inherited distribution, the host's."""
+    if owner.editable or origin.startswith((f"{prefix}/", f"{owner.site_dir}/")):
+        return False
+    # Several folders have a part in a namespace package of the host.
+    return owner.site_dir.startswith(f"{prefix}/") or not Path(origin).is_dir()
 
 
 def _is_main(name: str, owner: Distribution, owners: Mapping[str, Distribution], elsewhere: Collection[str]) -> bool:

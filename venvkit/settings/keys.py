@@ -53,7 +53,7 @@ _WITHOUT_EFFECT = ("VENVKIT_API_KEY", "VENVKIT_LOCK", "VENVKIT_MAX_BUILDS", "VEN
 # A new password opens the same index: it must not rebuild what is there.
 _CREDENTIAL_SUFFIXES = ("_PASSWORD", "_TOKEN")
 # Settings that decide something: the variables above may say them, and so may the settings file.
-_SETTINGS = ("home", "skip_installed", "offline", "orphans", "protect", "repair_budget", "runtime", "engines")
+_SETTINGS = ("home", "skip_installed", "offline", "orphans", "protect", "repair_budget", "runtime", "engines", "prove")
 
 
 def key_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -79,6 +79,7 @@ class Settings:
     backend: str
     timeout: float
     orphans: str
+    prove: str
     repair_budget: int
     runtime: tuple[str, ...]
     protect: tuple[str, ...]

@@ -65,6 +65,7 @@ HOME_IN_DEFAULT = "$XINFERENCE_HOME"
 """Stands for the value of XINFERENCE_HOME where it opens another variable's default."""
 
 BACKENDS = ("uv", "pip")
+PROOFS = ("metadata", "linkage", "import")
 ORPHANS = ("hold-repair-hide", "hold-repair", "hold-hide", "hold", "report")
 _HUBS = choice("huggingface", "modelscope", "openmind_hub", "csghub", "auto")
 
@@ -107,6 +108,8 @@ VARIABLES: tuple[Variable, ...] = (
             "Bytes that the repair of one host distribution may download, with what it alone brings."),
         Variable("VENVKIT_RUNTIME", "xinference,xoscar,ray", NAMES,
             "Host distributions that a model's process itself runs on: no plan installs a copy of them."),
+        Variable("VENVKIT_PROVE", "linkage", choice(*PROOFS),
+            "How far an environment is proved: by metadata, by its shared objects too, or by imports of the request."),
         Variable("VENVKIT_PROTECT", "", NAMES,
             "Distributions that a plan may neither break nor replace, such as the server itself."),
         Variable("VENVKIT_MAX_BUILDS", "2", whole(1), "How many environments may be built at the same time."),

@@ -153,9 +153,7 @@ def _engine(name: str, reader: Reader, origin: str) -> Engine:
 
 def _cuda_index(reader: Reader) -> CudaIndex:
     reader.only(("cuda", "index_url", "packages"))
-    for name in ("cuda", "index_url"):
-        if reader.table.get(name) is None:
-            reader.faults.add(reader.at(name), "is missing")
+    reader.required("cuda", "index_url")
     return CudaIndex(
         cuda=reader.text("cuda", _check_specifier) or "",
         index_url=reader.text("index_url", check_index_url) or "",
@@ -183,9 +181,7 @@ def _rule(name: str, reader: Reader, origin: str) -> Rule:
 
 def _host_index(name: str, reader: Reader, origin: str) -> HostIndex:
     reader.only(("packages", "indexes", "without_accelerator"))
-    for field in ("packages", "indexes"):
-        if not reader.table.get(field):
-            reader.faults.add(reader.at(field), "is missing")
+    reader.required("packages", "indexes")
     indexes = reader.inner("indexes")
     found: list[tuple[str, str]] = []
     for local in indexes.table if indexes else ():

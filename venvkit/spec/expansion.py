@@ -54,7 +54,7 @@ class Expansion:
     def rules(
         self, model: str, engine: str | None, requirements: Iterable[Requirement]
     ) -> tuple[tuple[Requirement, ...], Levers]:
-        """Return what the special cases that apply add: requirements and levers."""
+        """Return the requirements and levers of the special cases that apply."""
         present = tuple(requirements)
         added: list[Requirement] = []
         levers = Levers()
@@ -93,7 +93,7 @@ class Expansion:
         return tuple(found)
 
     def relied(self) -> tuple[str, ...]:
-        """Return what of the machine was looked at so far."""
+        """Return the facts of the machine that were read so far."""
         return tuple(sorted(self._relied))
 
     def _accelerator(self) -> AcceleratorFacts:

@@ -6,7 +6,7 @@ import difflib
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
@@ -15,6 +15,7 @@ from venvkit.spec.levers import LIST_FIELDS, SCALAR_FIELDS, Levers, check_scalar
 from venvkit.spec.options import BY_NAME
 
 Table = Mapping[str, object]
+_T = TypeVar("_T")
 _KINDS = {dict: "a table", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
@@ -78,78 +79,63 @@ class Reader(Struct, frozen=True):
                 remedy = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
                 self.faults.add(self.at(name), f"unknown field; {remedy}", remedy=remedy)
 
+    def required(self, *names: str) -> None:
+        """Note each of these fields that is absent or empty."""
+        for name in names:
+            if self.table.get(name) in (None, [], {}):
+                self.faults.add(self.at(name), "is missing")
+
     def text(self, name: str, check: Callable[[str, str], object] | None = None) -> str | None:
         """Return a string field, or None when it is absent or null; `check(value, place)` may refuse it."""
-        value = self.table.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str) or not value.strip():
+        value = self._of(name, str, "a string")
+        if value is not None and not value.strip():
             self.faults.add(self.at(name), f"wants a string, not {kind_of(value)}")
             return None
-        return value if check is None or self._passes(check, value, self.at(name)) else None
+        return value if value is None or check is None or self._passes(check, value, self.at(name)) else None
 
     def flag(self, name: str, default: bool) -> bool:
         """Return a field that is true or false."""
-        value = self.table.get(name)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            self.faults.add(self.at(name), f"wants true or false, not {kind_of(value)}")
-            return default
-        return value
+        value = self._of(name, bool, "true or false")
+        return default if value is None else value
 
     def texts(
-        self,
-        name: str,
-        check: Callable[[str, str], object] | None = None,
-        *,
-        single: bool = True,
+        self, name: str, check: Callable[[str, str], object] | None = None, *, single: bool = True
     ) -> tuple[str, ...]:
         """Return a field that is a list of strings, or one string where `single` allows it."""
         value = self.table.get(name)
-        if value is None:
-            return ()
         if isinstance(value, str) and single:
-            value = [value]
-        if not isinstance(value, list):
-            remedy = f"write `{name}` as a list: [...]"
-            self.faults.add(self.at(name), f"wants a list of strings, not {kind_of(value)}", remedy=remedy)
-            return ()
-        found: list[str] = []
-        for index, entry in enumerate(value):
-            place = f"{self.at(name)}[{index}]"
-            if not isinstance(entry, str):
-                self.faults.add(place, f"wants a string, not {kind_of(entry)}")
-            elif check is None or self._passes(check, entry, place):
-                found.append(entry)
-        return tuple(found)
+            listed: list[object] = [value]
+        else:
+            listed = self._of(name, list, "a list of strings", remedy=f"write `{name}` as a list: [...]") or []
+        entries = self._entries(name, listed, str, "a string")
+        return tuple(entry for place, entry in entries if check is None or self._passes(check, entry, place))
 
     def inner(self, name: str) -> Reader | None:
         """Return the reader of a field that is a table, or None when it is absent."""
-        value = self.table.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            self.faults.add(self.at(name), f"wants a table, not {kind_of(value)}")
-            return None
-        return Reader(value, self.at(name), self.faults)
+        value = self._of(name, dict, "a table")
+        return None if value is None else Reader(value, self.at(name), self.faults)
 
     def inners(self, name: str) -> tuple[Reader, ...]:
         """Return the readers of a field that is a list of tables."""
+        entries = self._entries(name, self._of(name, list, "a list of tables") or [], dict, "a table")
+        return tuple(Reader(entry, place, self.faults) for place, entry in entries)
+
+    def _of(self, name: str, kind: type[_T], wanted: str, *, remedy: str = "") -> _T | None:
+        """Return a field of one type; None when it is absent, null, or of another type, which is noted."""
         value = self.table.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list):
-            self.faults.add(self.at(name), f"wants a list of tables, not {kind_of(value)}")
-            return ()
-        found: list[Reader] = []
-        for index, entry in enumerate(value):
+        if value is None or isinstance(value, kind):
+            return value
+        self.faults.add(self.at(name), f"wants {wanted}, not {kind_of(value)}", remedy=remedy)
+        return None
+
+    def _entries(self, name: str, entries: list[object], kind: type[_T], wanted: str) -> Iterator[tuple[str, _T]]:
+        """Yield the entries of one type with their places; the others are noted."""
+        for index, entry in enumerate(entries):
             place = f"{self.at(name)}[{index}]"
-            if isinstance(entry, dict):
-                found.append(Reader(entry, place, self.faults))
+            if isinstance(entry, kind):
+                yield place, entry
             else:
-                self.faults.add(place, f"wants a table, not {kind_of(entry)}")
-        return tuple(found)
+                self.faults.add(place, f"wants {wanted}, not {kind_of(entry)}")
 
     def levers(self, located: Callable[[str], str] = str) -> Levers:
         """Return the levers among the fields; faulty ones are noted and left out.
@@ -188,7 +174,7 @@ class Reader(Struct, frozen=True):
 
 
 def kind_of(value: object) -> str:
-    """Return what `value` is, in the words of a document's author."""
+    """Return the type of `value`, in the words of a document's author."""
     if value == "":
         return "an empty string"
     return _KINDS.get(type(value), "a number" if isinstance(value, (int, float)) else "a date")

@@ -9,7 +9,7 @@ import os
 
 from venvkit.base.paths import absolute_path
 from venvkit.errors import UsageError
-from venvkit.settings.variables import BACKENDS, ORPHANS
+from venvkit.settings.variables import BACKENDS, ORPHANS, PROOFS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,6 +237,9 @@ OPTIONS: tuple[Option, ...] = (
         Option("runtime", "texts", "--runtime NAME",
             "Host distribution that the model's process itself runs on: no copy of it is installed.",
             setting="VENVKIT_RUNTIME"),
+        Option("prove", "choice", f"--prove {'|'.join(PROOFS)}",
+            "How far the environment is proved: by metadata, by its shared objects too, or by imports of the request.",
+            setting="VENVKIT_PROVE"),
         Option("backend", "choice", f"--backend {'|'.join(BACKENDS)}",
             "Tool that plans and installs.", setting="VENVKIT_BACKEND"),
         Option("upgrade", "flag", "--upgrade", "Plan anew and prefer the newest versions to the host's.", keyed=False),

@@ -194,7 +194,7 @@ def _format_lines(spec: ModelSpec, chosen: str | None, engine: Engine | None) ->
 
 
 def _bounds(sources: Sources) -> Levers:
-    """Return what pip's and uv's configuration bound, as levers."""
+    """Return the bounds of pip's and uv's configuration as levers."""
     return Levers(
         constraints=sources.values("constraint"),
         overrides=sources.values("override"),

@@ -146,7 +146,7 @@ def read_network(sources: Sources, environ: Mapping[str, str]) -> Network:
 
 
 def _ask(client: Client, file: LockedFile) -> Requires | None:
-    """Return what a remote file requires.
+    """Return the requirements of a remote file.
 
     Raises:
         One of `_UNREADABLE`: There is no sound answer.
@@ -216,7 +216,7 @@ def _read_sdist(file: IO[bytes], locked: LockedFile) -> Requires | None:
 
 
 def _parse(content: bytes, file: LockedFile) -> Requires:
-    """Return what core metadata requires.
+    """Return the requirements in core metadata.
 
     Raises:
         ValueError: This is no metadata, or that of another distribution.

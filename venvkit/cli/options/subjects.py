@@ -46,7 +46,7 @@ class Subject(Struct, frozen=True):
         return f"{self.model} ({self.environment or 'a new plan'})"
 
     def problem(self, cancel: threading.Event) -> Problem:
-        """Return what the plan follows from; for an environment from its receipt, with the host as it was then.
+        """Return the problem of the plan; for an environment from its receipt, with the host as it was then.
 
         Raises:
             UsageError: The environment's host is gone.

@@ -143,7 +143,7 @@ def _bar(page: Console) -> Iterator[Callable[[Step], None]]:
 
 
 def _sentence(event: Event) -> str:
-    """Return what an event says to a person; empty when it says nothing."""
+    """Return the sentence for an event; empty for one that is not shown."""
     if isinstance(event, PhaseStarted):
         word = _WORDS.get(event.phase, "")
         return f"{word} {event.detail}".rstrip() if word else ""

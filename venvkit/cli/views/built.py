@@ -26,6 +26,7 @@ class Built(Struct, frozen=True):
         from venvkit.cli.options.select import store
         from venvkit.cli.views.plan import PlanView
         from venvkit.formats.mark import MARK
+        from venvkit.proof.findings import of_receipt
         from venvkit.store.lock.lease import in_use, last_use
         from venvkit.store.look.inventory import utc
 
@@ -49,6 +50,7 @@ class Built(Struct, frozen=True):
             "rolled_back": bool(env.rolled_back),
             "plan": PlanView.built(receipt).data() if receipt else None,
             "conflicts": plain(receipt.conflicts) if receipt else [],
+            "findings": plain(tuple(of_receipt(receipt))) if receipt else [],
         }
 
     def blocks(self) -> Iterator[Block]:

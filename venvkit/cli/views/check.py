@@ -8,10 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from venvkit.api import results
-from venvkit.cli.page.blocks import Block, Column, Line, listed
-from venvkit.cli.page.text import counted
-
-_FINDING = (Column("kind", "bad"), Column("what", of="message", folds=True))
+from venvkit.cli.page.blocks import Block, Line
+from venvkit.cli.views.findings import finding_blocks
 
 
 class Verdicts(Struct, frozen=True):
@@ -28,6 +26,4 @@ class Verdicts(Struct, frozen=True):
         for verdict in self.result.verdicts:
             if verdict.ok:
                 yield Line(f"{verdict.label}: proved", "good")
-            else:
-                title = f"{verdict.label}: {counted(len(verdict.findings), 'finding')}"
-                yield listed(title, verdict.findings, _FINDING, "bad")
+            yield from finding_blocks(verdict.findings, verdict.label)

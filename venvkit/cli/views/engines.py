@@ -57,7 +57,7 @@ class Known(Struct, frozen=True):
 
     @classmethod
     def of(cls, files: tuple[EngineFile, ...], found: EngineTable, engine: Engine | None = None) -> Known:
-        """Return what is shown of the data, or of one engine in it."""
+        """Return the view of the data, or of one engine in it."""
         strangers = frozenset(name for rule in found.rules for name in rule.engines if found.find(name) is None)
         if engine is None:
             return cls(files, found.engines, found.rules, found.host_indexes, found.public_indexes, strangers=strangers)

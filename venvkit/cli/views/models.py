@@ -22,7 +22,7 @@ class Shelf(Struct, frozen=True):
 
     @classmethod
     def of(cls, listing: Listing, text: str) -> Shelf:
-        """Return what of a listing has `text` in its name, without regard to case."""
+        """Return the models of a listing with `text` in their name, without regard to case."""
         wanted = text.lower()
         models = tuple(model for model in listing.models if wanted in model.name.lower())
         return cls(models, listing.faults, tuple(place.words for place in listing.looked))

@@ -9,14 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from venvkit.base.plain import plain
-from venvkit.cli.page.blocks import Block, Cell, Column, Fields, Line, Style, Table, listed
+from venvkit.cli.page.blocks import Block, Column, Fields, Line, Style, Table, listed
 from venvkit.cli.page.text import counted, size
+from venvkit.cli.views.findings import finding_blocks
 from venvkit.cli.views.why import chain_of, explained
+from venvkit.formats.finding import Finding
 from venvkit.formats.receipt import Receipt
 from venvkit.host.distribution import Unreadable
 from venvkit.launch.planning import Planned
 from venvkit.plan.explain import Why
 from venvkit.plan.values import Installed, Plan
+from venvkit.proof.findings import of_plan, of_receipt
 from venvkit.spec.language.requires import unreadable_requires
 
 # What a plan tells beside what it installs.
@@ -29,16 +32,8 @@ _ON_HOST = Column("on the host", "version", of="host_version")
 _HERE = Column("here", "version", of="version")
 _DISTRIBUTION = Column("distribution", "strong")
 _REQUIRES = Column("requires", of="requirement", folds=True)
-_FINDS = Column("finds", of=lambda item: Cell(item.found or "nothing", "bad"))
 _ASKED = Column("asked", "strong", of="requirement")
 _BECAUSE = Column("because", "quiet", folds=True)
-_OWNERS = {"same-file": "both own it", "split": "split between environment and host"}
-_CONFLICT = (
-    Column("distributions", "strong", of=lambda item: f"{item.first}, {item.second}"),
-    Column("file", of="path", folds=True),
-    Column("kind", of=lambda item: Cell(_OWNERS[item.kind], "warn")),
-    Column("remedy", "quiet"),
-)
 
 
 class PlanView(Struct, frozen=True):
@@ -105,17 +100,14 @@ class PlanView(Struct, frozen=True):
         yield plan.absent, "absent: optional, and without a solution", (_ASKED, because), "warn"
         about = Column("about", of="message", folds=True)
         yield plan.warnings, "warnings of the resolver", (Column("code", "warn"), about), "warn"
-        broken = f"broken: {counted(len(plan.broken), 'requirement')} not met"
-        yield plan.broken, broken, (_DISTRIBUTION, _REQUIRES, _FINDS), "bad"
         where = (Column("path", folds=True), Column("why", "quiet", folds=True))
         yield self.unreadable, f"unreadable on the host: {len(self.unreadable)}", where, "warn"
 
 
 def built_blocks(receipt: Receipt) -> Iterator[Block]:
-    """Yield what was installed and inherited, and which distributions conflict over files."""
+    """Yield the tables of a receipt's plan, and the findings of its proofs."""
     yield from PlanView.built(receipt).tables(verb="installed")
-    if receipt.conflicts:
-        yield listed(f"{counted(len(receipt.conflicts), 'conflict')} over files", receipt.conflicts, _CONFLICT, "warn")
+    yield from finding_blocks(of_receipt(receipt))
 
 
 def _install(item: Installed) -> dict[str, object]:
@@ -136,31 +128,38 @@ def _size(item: Installed) -> str:
 
 
 class Decision(Struct, frozen=True):
-    """The result of `plan`. `why` explains each distribution of the plan; None where nobody asked."""
+    """The result of `plan`. `why` explains each distribution of the plan; None where nobody asked.
+
+    Args:
+        findings: What is known before a build: requirements that do not hold, and what does not fit the host itself.
+    """
 
     model: str
     plan: PlanView
+    findings: tuple[Finding, ...]
     why: tuple[Why, ...] | None = None
 
     @classmethod
     def of(cls, planned: Planned, *, explain: bool = False) -> Decision:
-        """Return what is shown of a plan that was made."""
+        """Return the view of a plan that was made."""
         host, seen = planned.recipe.host, planned.reading.host
         unreadable = (*seen.unreadable, *unreadable_requires(seen.distributions))
         behind = host.interpreter.python if host is not None else ""
         view = PlanView(planned.plan, planned.recipe.interpreter.version, behind, planned.key, unreadable)
         why = explained(planned.plan, planned.recipe.problem) if explain else None
-        return cls(planned.reading.spec.name, view, why)
+        found = tuple(of_plan(planned.plan, planned.recipe.problem.unfit))
+        return cls(planned.reading.spec.name, view, found, why)
 
     def data(self) -> dict[str, Any]:
-        why = {} if self.why is None else {"why": plain(self.why)}
-        return {**self.plan.data(), **why}
+        more = {} if self.why is None else {"findings": plain(self.findings), "why": plain(self.why)}
+        return {**self.plan.data(), **more}
 
     def blocks(self) -> Iterator[Block]:
         view = self.plan
         facts = (("python", view.python), ("host", view.host or "not visible"), ("key", view.key[:16]))
         yield Fields(facts, title=f"{self.model}: plan")
         yield from view.tables(verb="to install")
+        yield from finding_blocks(self.findings)
         yield from map(chain_of, self.why or ())
         if not view.plan.broken:
             yield Line("consistent: every requirement that is reached holds, and nothing of the host is broken", "good")

@@ -13,7 +13,14 @@ from venvkit.cli.page.blocks import Block, Line, facts
 from venvkit.cli.page.text import size
 from venvkit.cli.views.plan import PlanView, built_blocks
 from venvkit.formats.receipt import Receipt
+from venvkit.proof.findings import of_receipt
 from venvkit.store.look.inventory import Entry
+
+_LEVELS = {
+    "metadata": "by metadata, files and start",
+    "linkage": "by metadata, files, start and shared objects",
+    "import": "by metadata, files, start, shared objects and imports of the request",
+}
 
 
 class Sight(Struct, frozen=True):
@@ -25,7 +32,7 @@ class Sight(Struct, frozen=True):
 
     @classmethod
     def of(cls, store: Store, entry: Entry) -> Sight:
-        """Return what is shown of an entry of the store."""
+        """Return the view of an entry of the store."""
         return cls(entry, entry.receipt, store.users(entry))
 
     def data(self) -> dict[str, Any]:
@@ -42,6 +49,8 @@ class Sight(Struct, frozen=True):
             "used_by": self.used_by,
             "plan": PlanView.built(receipt).data() if receipt else None,
             "conflicts": plain(receipt.conflicts) if receipt else [],
+            "proved": receipt.proved if receipt else "",
+            "findings": plain(tuple(of_receipt(receipt))) if receipt else [],
         }
 
     def blocks(self) -> Iterator[Block]:
@@ -65,6 +74,7 @@ class Sight(Struct, frozen=True):
         yield "size", size(entry.size) if entry.key else ""
         if receipt is not None:
             tool = f"uv {receipt.uv}" if receipt.uv else "pip"
+            yield "proved", _LEVELS[receipt.proved]
             yield "created", f"{receipt.created} by venvkit {receipt.venvkit} with {tool}"
         pids = ", ".join(map(str, self.used_by))
         yield "in use", (f"by pid {pids}" if pids else "yes") if entry.in_use else "no"

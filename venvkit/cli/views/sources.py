@@ -101,7 +101,7 @@ class Sourced(Struct, frozen=True):
         return bool(self.reading.call.choice("offline", self.reading.call.settings.offline))
 
     def _of(self, *kinds: Kind) -> Iterator[Statement]:
-        """Yield what is in force of some kinds, kind by kind."""
+        """Yield the statements in force of some kinds, kind by kind."""
         return (one for kind in kinds for one in self.statements if one.kind == kind and not one.dropped)
 
     def _is_optional(self, one: Statement) -> bool:

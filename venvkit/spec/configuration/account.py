@@ -30,7 +30,7 @@ class Reach(Struct, frozen=True):
 
 
 def account(sources: Sources, environ: Mapping[str, str], backend: str) -> tuple[Statement, ...]:
-    """Return what each speaker says of sources, for `uv` or `pip`; the indexes in the order in which they are asked.
+    """Return the statements of each speaker about sources, for `uv` or `pip`; indexes in the order of the questions.
 
     Certificates are not among it: they decide how sources are reached.
     """

@@ -57,7 +57,7 @@ def read_bounds(named: Iterable[tuple[BoundKind, str, By, str]], environ: Mappin
 
 
 def format_statements(kind: Kind, text: str, by: By, where: str, *, every: bool = False) -> Iterator[Statement]:
-    """Yield what an option like `--only-binary` says: names with commas or blanks between them, or `:all:`."""
+    """Yield the statements of an option like `--only-binary`: names with commas or blanks between them, or `:all:`."""
     for value in [":all:"] if every else re.split(r"[,\s]+", text):
         if value:
             parse_lever("only_binary", value, place=where)

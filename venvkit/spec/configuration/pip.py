@@ -59,7 +59,7 @@ class PipConfig(Struct, frozen=True):
 
 
 def read_pip_config(environ: Mapping[str, str], *, prefix: str) -> PipConfig:
-    """Return what pip, run by the interpreter of `prefix`, would take from its files and variables.
+    """Return the configuration that pip, run by the interpreter of `prefix`, reads from its files and variables.
 
     Args:
         environ: The environment that pip would run in; a strategy that is chosen for uv there is kept.
@@ -192,7 +192,7 @@ def _values(name: str, text: str, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _formats(options: Mapping[str, tuple[str, str]]) -> Iterator[Statement]:
-    """Yield what `no-binary` and `only-binary` say, which exclude one another: the later one wins, as in pip."""
+    """Yield the statements of `no-binary` and `only-binary`, which exclude one another: the later wins, as in pip."""
     found: dict[str, Statement] = {}
     for name, (text, where) in options.items():
         if name not in ("no-binary", "only-binary"):

@@ -45,7 +45,7 @@ class Sources(Struct, frozen=True):
         index_strategy: str | None = None,
         no_build_isolation: bool = False,
     ) -> Sources:
-        """Return what one speaker says, by the names of a spec's fields; see the properties for their meaning."""
+        """Return the sources of one speaker, by the names of a spec's fields; see the properties for their meaning."""
         lists: tuple[tuple[Kind, Iterable[str | None]], ...] = (
             ("extra-index", extra_index_urls),
             ("index", (index_url,)),
@@ -60,7 +60,7 @@ class Sources(Struct, frozen=True):
         return f"Sources({self.statements!r}, optional={mask(repr(self.optional_index_urls))})"
 
     def values(self, kind: Kind) -> tuple[str, ...]:
-        """Return what is in force of one kind, the strongest first."""
+        """Return the values in force of one kind, the strongest first."""
         return tuple(one.value for one in self.statements if one.kind == kind and not one.dropped)
 
     def _first(self, kind: Kind) -> str | None:
@@ -129,7 +129,7 @@ class Sources(Struct, frozen=True):
 
 
 def stated_sources(first: Sources, second: Sources, pip: Sources | None) -> Sources:
-    """Return what was stated by somebody: the caller (`first`), the spec (`second`), pip's configuration.
+    """Return the sources of the caller (`first`), the spec (`second`) and pip's configuration as one value.
 
     An index of caller or spec replaces pip's index and extra indexes together; find-links and hosts add up.
     """

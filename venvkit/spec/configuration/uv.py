@@ -108,7 +108,7 @@ def uv_config_files(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def read_uv_config(environ: Mapping[str, str]) -> UvConfig:
-    """Return what uv, run in `environ`, would take from its variables and files."""
+    """Return the configuration that uv, run in `environ`, reads from its variables and files."""
     files = tuple(_files(environ))
     system = next((name for name in _SYSTEM_CERTS if environ.get(name, "").lower() in TRUE), "")
     proxies: dict[str, tuple[str, ...]] = {}
@@ -139,7 +139,7 @@ def check_uv_config(config: UvConfig) -> None:
 
 
 def uv_bounds(environ: Mapping[str, str]) -> Bounds:
-    """Return what uv's variables bound, to become part of the request: uv does not see these variables.
+    """Return the bounds of uv's variables, which become part of the request: uv does not see these variables.
 
     Raises:
         UsageError: A file is missing or cannot be read.
@@ -229,7 +229,7 @@ def _of_variables(environ: Mapping[str, str]) -> Iterator[Statement]:
 
 
 def _of_files(files: _Tables) -> Iterator[Statement]:
-    """Yield what the files name: of indexes those of the form `[[index]]` first, then the options of `[pip]`."""
+    """Yield the sources of the files: of indexes those of the form `[[index]]` first, then the options of `[pip]`."""
     for kind in _SOURCES:
         for path, table in files:
             for index in _indexes(table):

@@ -52,7 +52,7 @@ def split_marker(text: str) -> tuple[str, str | None]:
 
 @lru_cache(maxsize=65536)
 def parse_head(head: str) -> Head:
-    """Return what a requirement says apart from its marker, without correcting anything.
+    """Return the parts of a requirement without its marker; nothing is corrected.
 
     Raises:
         InvalidRequirement: It is no requirement.

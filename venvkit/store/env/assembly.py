@@ -6,6 +6,7 @@ site-packages belongs to the environment.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,6 @@ from venvkit.store.env.bare import BareVenvs
 from venvkit.store.env.recipe import Recipe
 from venvkit.tools.failure import warnings
 from venvkit.tools.requestfiles import RequestFiles
-from venvkit.tools.scratch import scratch_folder
 from venvkit.tools.uv.client import Uv
 
 
@@ -74,7 +74,7 @@ class UvAssembly(Struct, frozen=True):
         progress = _Progress(recipe, self.observer)
         uv = self.near()[0]
         uv = replace(uv, runner=replace(uv.runner, on_line=progress))
-        with scratch_folder() as folder:
+        with tempfile.TemporaryDirectory(prefix="venvkit-", ignore_cleanup_errors=True) as folder:
             files = RequestFiles(Path(folder), recipe.sources, recipe.levers)
             args = ["pip", "install", "--no-deps", "--python", str(place / "bin" / "python")]
             args += files.pins(tuple(map(pin_line, recipe.plan.install)))

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.utils import canonicalize_name
 
 from venvkit.base import crash
 from venvkit.base.files import remove_tree
@@ -28,7 +27,7 @@ from venvkit.store.disk.space import check_space
 from venvkit.store.env.assembly import Assembly
 from venvkit.store.env.child import hook_source, write_hook
 from venvkit.store.env.launchers import write_launchers
-from venvkit.store.env.prove import hiding_of, prove_fit, prove_hook, prove_imports
+from venvkit.store.env.prove import Fitness, hiding_of, prove_fit, prove_hook, prove_imports
 from venvkit.store.env.recipe import Recipe
 from venvkit.store.env.seal import claims, compile_hook, installed_size, receipt_of, repaired_roots
 from venvkit.store.layout import KEY_LENGTH, Layout
@@ -84,7 +83,7 @@ class Builder(Struct, frozen=True):
                 number = _next_number(layout, recipe.key)
                 crash.at("build-number")
                 sweep_rubble(layout, recipe.key)
-                receipt = find_sealed(layout, recipe.key, but=self.spoilt)
+                receipt = find_sealed(layout, recipe.key, recipe.prove, but=self.spoilt)
                 name = receipt.id if receipt is not None else f"{recipe.key[:KEY_LENGTH]}-{number}"
                 leased.enter_context(Lease(layout.lease(name)))
                 crash.at("build-lease")
@@ -121,17 +120,18 @@ class Builder(Struct, frozen=True):
             installed = self._prove_files(place, site_packages, recipe)
             hidden = recipe.plan.hidden
             self._hide(place, site_packages, recipe, installed, hidden)
-            unfit = prove_fit(place, site_packages, recipe, installed, self.runner, self.verdicts)
-            if unfit:
-                for item in unfit:
-                    self.observer(Warned("hidden", f"the environment does not see {item}"))
-                found = (Hidden(canonicalize_name(item.name), item.version, str(item)) for item in unfit)
-                hidden = (*hidden, *found)
+            fitness = prove_fit(place, site_packages, recipe, installed, self.runner, self.verdicts)
+            for finding in fitness.findings:
+                self.observer(Warned(finding.kind, str(finding)))
+            if fitness.hidden:
+                for item in fitness.hidden:
+                    self.observer(Warned("hidden", f"the environment does not see {item.reason}"))
+                hidden = (*hidden, *fitness.hidden)
                 self._hide(place, site_packages, recipe, installed, hidden)
             if hidden:
                 starter.close()
                 starter = self._start(place, children)
-            receipt = self._seal(place, site_packages, recipe, installed, hidden, starter)
+            receipt = self._seal(place, site_packages, recipe, installed, replace(fitness, hidden=hidden), starter)
         crash.at("build-sealed")
         return receipt
 
@@ -162,7 +162,7 @@ class Builder(Struct, frozen=True):
         site_packages: Path,
         recipe: Recipe,
         installed: Sequence[Distribution],
-        hidden: Sequence[Hidden],
+        fitness: Fitness,
         starter: Starter,
     ) -> Receipt:
         write_launchers(place / "bin", _inherited(recipe))
@@ -180,26 +180,33 @@ class Builder(Struct, frozen=True):
             prefix=place,
             shadowed={item.name for item in recipe.plan.shadow},
         )
-        prove_imports(place, recipe, self.runner)
+        imports = prove_imports(place, site_packages, recipe, installed, self.runner, fitness.lacking)
         compile_hook(site_packages)
         crash.at("build-verified")
         self.observer(PhaseStarted("seal", place.name))
         receipt = replace(
             receipt_of(place, site_packages, recipe, self.uv_version),
             conflicts=conflicts,
-            hidden=tuple(hidden),
+            hidden=fitness.hidden,
+            proved=recipe.prove,
+            imports=imports,
+            findings=fitness.findings,
             size=size,
         )
         write_receipt(receipt)
         return receipt
 
 
-def find_sealed(layout: Layout, key: str, *, but: str = "") -> Receipt | None:
-    """Return the newest environment of a content key that is complete and unspoilt; others, and `but`, are not."""
+def find_sealed(layout: Layout, key: str, prove: str, *, but: str = "") -> Receipt | None:
+    """Return the newest environment of a content key that is unspoilt and proved that far; others, and `but`, are not.
+
+    Args:
+        prove: How far it must have been proved.
+    """
     for number in sorted(_numbers(layout, key), reverse=True):
         place = layout.envs / f"{key[:KEY_LENGTH]}-{number}"
         receipt = intact(place) if str(place) != but else None
-        if receipt is not None and receipt.key == key:
+        if receipt is not None and receipt.key == key and receipt.proves(prove):
             return receipt
     return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from venvkit.formats.pointer import HOOK, PINNED, POINTER
+from venvkit.formats.pointer import HOOK, PINNED, POINTER, PROOF
 
 # It must not fail and costs 1-2 ms at every start of every process: few lines, few imports.
 _TEMPLATE = '''\
@@ -83,7 +83,7 @@ def touch():
     try:
         import time
 
-        if time.time() - os.stat(LEASE).st_mtime > 3600:
+        if {proof!r} not in os.environ and time.time() - os.stat(LEASE).st_mtime > 3600:
             os.utime(LEASE)
     except Exception:
         pass
@@ -176,6 +176,7 @@ def hook_source(
             order=_literal(order),
             lease=ascii(str(lease)),
             pinned=PINNED,
+            proof=PROOF,
         )
         + hiding
     )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+
+from msgspec import Struct
+from packaging.utils import canonicalize_name
 
 from venvkit.base.process import Runner
 from venvkit.errors import ProofError
+from venvkit.formats.finding import Finding
 from venvkit.formats.pointer import HOOK, POINTER
-from venvkit.host.contents import import_names
+from venvkit.host.contents import import_names, main_names
 from venvkit.host.distribution import Distribution
+from venvkit.host.libraries import library_folders
 from venvkit.plan.problem import Misfit
 from venvkit.plan.values import Hidden
-from venvkit.proof.fit import Unfit, unfit_distributions
+from venvkit.proof import findings
+from venvkit.proof.fit import Unfit, fit_of_view
 from venvkit.proof.imports import failed_imports
 from venvkit.proof.learned import learn
+from venvkit.proof.processes import proof_environ
 from venvkit.store.env.hiding import hiding_source
-from venvkit.store.env.libraries import library_environ, library_folders
 from venvkit.store.env.recipe import Recipe
 
 
@@ -58,6 +64,20 @@ def prove_hook(site_packages: Path, source: str) -> None:
             )
 
 
+class Fitness(Struct, frozen=True):
+    """What the proof of shared objects found, and did not refuse.
+
+    Args:
+        hidden: Host distributions that do not fit what was installed, and that nobody needs.
+        findings: What is told: of these where they may not be hidden, and libraries that the system lacks.
+        lacking: Names of the distributions that only lack a library of the system.
+    """
+
+    hidden: tuple[Hidden, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    lacking: frozenset[str] = frozenset()
+
+
 def prove_fit(
     place: Path,
     site_packages: Path,
@@ -65,37 +85,50 @@ def prove_fit(
     installed: Sequence[Distribution],
     runner: Runner,
     cache: Path | None,
-) -> tuple[Unfit, ...]:
-    """Return the distributions that do not fit what was installed, and that nobody needs.
+) -> Fitness:
+    """Prove that the shared objects of the view fit each other, as far as the recipe asks for that.
 
     Raises:
         ProofError: One that the request reaches does not import (`proof-failed`).
     """
-    folders = library_folders(site_packages, recipe.host.interpreter.site_dirs if recipe.host is not None else ())
-    unfit = unfit_distributions(
+    if recipe.prove == "metadata":
+        return Fitness()
+    folders = _folders(site_packages, recipe)
+    fit = fit_of_view(
         visible(recipe, installed),
         {item.name for item in installed},
         place / "bin" / "python",
         runner,
         folders=folders,
-        environ=library_environ(folders),
+        environ=proof_environ(folders),
         cache=cache,
     )
-    reached = {item.name for item in recipe.plan.install} | {item.name for item in recipe.plan.inherit}
-    needed = [item for item in unfit if item.name in reached]
+    chains = {str(item.name): item.reason for item in recipe.plan.inherit}
+    chains |= {str(item.name): item.reason for item in recipe.plan.install}
+    needed = [item for item in fit.unfit if item.name in chains]
     if needed:
-        if cache is not None:
-            learn(cache, _misfits(needed, recipe), recipe.host.distributions if recipe.host is not None else ())
-        error = ProofError(
-            f"{needed[0].distribution} does not import in the environment: {needed[0].reason}",
-            code="proof-failed",
-            where=str(place),
-            details=tuple(map(str, needed)),
-            remedy=_remedy(needed[0]),
-        )
-        error.names = tuple(item.name for item in needed)
-        raise error
-    return unfit
+        raise _refusal(place, recipe, needed, cache)
+    lacks = tuple(findings.lack(item, chains.get(item.distribution.partition("==")[0], ())) for item in fit.lacks)
+    lacking = frozenset(item.distribution.partition("==")[0] for item in fit.lacks)
+    if "hide" not in recipe.problem.orphans:
+        return Fitness((), (*(findings.unfit(item, known=True) for item in fit.unfit), *lacks), lacking)
+    hidden = tuple(Hidden(canonicalize_name(item.name), item.version, str(item)) for item in fit.unfit)
+    return Fitness(hidden, lacks, lacking)
+
+
+def _refusal(place: Path, recipe: Recipe, needed: Sequence[Unfit], cache: Path | None) -> ProofError:
+    if cache is not None:
+        learn(cache, _misfits(needed, recipe), recipe.host.distributions if recipe.host is not None else ())
+    told = findings.unfit(needed[0])
+    error = ProofError(
+        f"{told.distribution} does not import in the environment: {told.found}",
+        code="proof-failed",
+        where=str(place),
+        details=tuple(map(str, needed)),
+        remedy=told.remedy,
+    )
+    error.names = tuple(item.name for item in needed)
+    return error
 
 
 def _misfits(unfit: Sequence[Unfit], recipe: Recipe) -> Iterator[Misfit]:
@@ -105,22 +138,39 @@ def _misfits(unfit: Sequence[Unfit], recipe: Recipe) -> Iterator[Misfit]:
             yield Misfit(own.name, item.version, own.description.sha256, item.providers, item.reason)
 
 
-def prove_imports(place: Path, recipe: Recipe, runner: Runner) -> None:
-    """Import what the request wants imported.
+def prove_imports(
+    place: Path,
+    site_packages: Path,
+    recipe: Recipe,
+    installed: Sequence[Distribution],
+    runner: Runner,
+    lacking: Collection[str],
+) -> tuple[str, ...]:
+    """Import what `verify` names, and what the request names where the recipe asks for that; return the modules.
+
+    Args:
+        lacking: Distributions that only lack a library of the system: no reason to refuse.
 
     Raises:
         ProofError: A module does not import (`import-failed`).
     """
-    failed = failed_imports(place / "bin" / "python", recipe.imports, runner)
-    if failed:
+    wanted = [item for item in visible(recipe, installed) if item.name in recipe.named and item.name not in lacking]
+    named = {module for item in wanted for module in main_names(item)} - set(recipe.imports)
+    modules = (*recipe.imports, *sorted(named))
+    environ = proof_environ(_folders(site_packages, recipe)) if modules else None
+    failed = failed_imports(place / "bin" / "python", modules, runner, environ=environ)
+    refused = [item for item in failed if item.module in recipe.imports or not item.lacks_driver]
+    if refused:
+        told = findings.failed_import(refused[0])
         raise ProofError(
-            f"import {failed[0].module} fails in the environment",
+            f"import {refused[0].module} fails in the environment",
             code="import-failed",
-            details=failed[0].output or (failed[0].reason,),
-            remedy="its last line says why; pin a version that imports, or take the module out of `verify`",
+            details=refused[0].output or (refused[0].reason,),
+            remedy=told.remedy,
         )
+    gone = {item.module for item in failed}
+    return tuple(module for module in modules if module not in gone)
 
 
-def _remedy(item: Unfit) -> str:
-    fitting = ", ".join(item.providers)
-    return f"a build of {item.name} made for {fitting} fits: name its index, or pin the version that belongs to it"
+def _folders(site_packages: Path, recipe: Recipe) -> tuple[str, ...]:
+    return library_folders(site_packages, recipe.host.interpreter.site_dirs if recipe.host is not None else ())

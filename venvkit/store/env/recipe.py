@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 
 from msgspec import Struct
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from venvkit.base.digest import digest
-from venvkit.formats.receipt import Relied
+from venvkit.formats.receipt import Proved, Relied
 from venvkit.host.interpreter import Interpreter
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.plan.problem import Problem
@@ -29,6 +29,7 @@ class Recipe(Struct, frozen=True, dict=True):
         host: The host that the child sees behind itself; None when it sees none.
         uv_settings: The operator's variables that change what the backend builds: UV_*, or PIP_*.
         backend: The tool that builds: `uv` or `pip`.
+        prove: How far the environment is proved: `metadata`, `linkage` or `import`.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Recipe(Struct, frozen=True, dict=True):
     levers: Levers
     uv_settings: tuple[tuple[str, str], ...]
     backend: str = "uv"
+    prove: Proved = "linkage"
 
     @property
     def relied(self) -> tuple[Relied, ...]:
@@ -49,6 +51,11 @@ class Recipe(Struct, frozen=True, dict=True):
             return ()
         found = ((item, self.host.find(item.name)) for item in self.plan.inherit)
         return tuple(Relied(item.name, item.version, known.location) for item, known in found if known is not None)
+
+    @property
+    def named(self) -> frozenset[NormalizedName]:
+        """The distributions that are imported because the request names them."""
+        return frozenset(root.name for root in self.problem.roots) if self.prove == "import" else frozenset()
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -84,6 +91,7 @@ class Recipe(Struct, frozen=True, dict=True):
                 "uv": self.uv_settings,
                 "build": [self.sources.no_build_isolation] if builds else None,
                 "verify": sorted(self.imports),
+                **({"named": sorted(self.named)} if self.named else {}),
                 **({} if self.backend == "uv" else {"backend": self.backend}),
                 **({"hidden": [[item.name, item.version] for item in self.plan.hidden]} if self.plan.hidden else {}),
             }

@@ -14,9 +14,9 @@ from venvkit.base.version import __version__
 from venvkit.formats.pointer import HOOK
 from venvkit.formats.receipt import SCHEMA, Receipt
 from venvkit.host.distribution import Distribution
+from venvkit.host.libraries import library_folders
 from venvkit.host.metadata import read_bytes
 from venvkit.proof.integrity import binary_digest, listing_digest, pyvenv_digest
-from venvkit.store.env.libraries import library_folders
 from venvkit.store.env.recipe import Recipe
 
 

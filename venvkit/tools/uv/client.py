@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ from venvkit.tools.failure import failure
 from venvkit.tools.gitusers import hide_git_users
 from venvkit.tools.refusals import heard, listening
 from venvkit.tools.requestfiles import tied_packages
-from venvkit.tools.scratch import scratch_folder
 from venvkit.tools.uv.indexes import fence, forgiving
 from venvkit.tools.uv.isolation import run_builds
 
@@ -93,7 +93,7 @@ class Uv(Struct, frozen=True):
     ) -> Completed:
         _guard_mirror(args)
         flags = ["--offline"] if self.offline else []
-        with scratch_folder() as neutral:
+        with tempfile.TemporaryDirectory(prefix="venvkit-", ignore_cleanup_errors=True) as neutral:
             if sources is not None:
                 env = forgiving(env, sources, Path(neutral))
             fence(Path(neutral))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,6 @@ from venvkit.tools.descriptions import Descriptions
 from venvkit.tools.failure import warnings
 from venvkit.tools.gitusers import git_users, with_git_user
 from venvkit.tools.requestfiles import RequestFiles
-from venvkit.tools.scratch import scratch_folder
 from venvkit.tools.uv.client import Uv
 from venvkit.tools.uv.mirror import Mirrors
 from venvkit.tools.uv.variants import LOG, lock_refuses, variant_files, wheel_label
@@ -135,7 +135,7 @@ class UvResolver(Struct):
             if not lock_refuses(error.details):
                 raise
             uv = replace(self.uv, environ={**self.uv.environ, "RUST_LOG": LOG})
-            with scratch_folder() as folder:
+            with tempfile.TemporaryDirectory(prefix="venvkit-", ignore_cleanup_errors=True) as folder:
                 files = RequestFiles(Path(folder), self.sources, self.levers)
                 done = uv.run([*_DRY_RUN, "--python", self._python, *files.question(self._question)], self.sources)
             found = {file.name: file for file in variant_files(pins, done.stderr, self.sources)}
@@ -166,7 +166,7 @@ class UvResolver(Struct):
         """Run uv; an optional index that cannot be reached is dropped, since uv takes any for fatal."""
         uv = replace(self.uv, runner=replace(self.uv.runner, on_start=meanwhile)) if meanwhile else self.uv
         while True:
-            with scratch_folder() as folder:
+            with tempfile.TemporaryDirectory(prefix="venvkit-", ignore_cleanup_errors=True) as folder:
                 files = RequestFiles(Path(folder), self.sources, self.levers)
                 done, refused = uv.ask(arguments(files), self.sources)
             if refused is not None:

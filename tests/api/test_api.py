@@ -320,8 +320,9 @@ def test_the_warm_path_loads_opens_and_starts_next_to_nothing(
         )
     )  # fmt: skip
     # The spec, the index entry, what says which kernel runs, and the table of the tools' options, for it is in one of
-    # two places: variables of these tools are set.
-    assert len(opened) <= 7, opened
+    # two places: variables of these tools are set. Without torch on the host two files more, which say whether there
+    # is a device.
+    assert len(opened) <= 9, "\n".join(opened)
 
 
 def test_the_key_of_a_server_reaches_no_installer_and_no_model(

@@ -54,8 +54,7 @@ def test_a_copy_in_the_shell_is_found(env: Environment, home: Path, wheelhouse: 
     python = str(env.shell / "bin" / "python")
     uv("pip", "install", "-q", "--no-index", "--no-deps", "--find-links", wheelhouse.url, "--python", python, name)
     (finding,) = _check(home).findings
-    assert finding.kind == "start"
-    assert str(env.shell) in finding.message
+    assert (finding.kind, finding.distribution) == ("shell-changed", name)
 
 
 def test_a_start_that_hangs_ends_at_the_time_limit(

@@ -16,6 +16,7 @@ from venvkit.store.lock.lease import Lease
 from venvkit.store.shell.point import hold_shell, point_shell
 
 VERSION = ".".join(map(str, sys.version_info[:3]))
+BASE = Path(sys.executable).resolve()
 MINOR = ".".join(map(str, sys.version_info[:2]))
 
 
@@ -27,16 +28,17 @@ def fake_environment(layout: Layout, name: str, *, size: int = 10_000) -> Receip
     (site_packages / "tool" / "__init__.py").write_bytes(b"#" * size)
     write_hook(site_packages, hook_source((), (), (), layout.lease(name)))
     (place / "bin").mkdir()
-    (place / "bin" / "python").symlink_to(sys.executable)
+    write_hook(site_packages, hook_source((), (), (), layout.lease(name)))
+    (place / "bin" / "python").symlink_to(BASE)
     (place / "bin" / "tool-run").write_text("#!/bin/sh\n")
-    (place / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\n")
+    (place / "pyvenv.cfg").write_text(f"home = {BASE.parent}\n")
     layout.locks.mkdir(parents=True, exist_ok=True)
     with Lease(layout.lease(name)):
         pass
     receipt = Receipt(
         schema=1, id=name, key=name.partition("-")[0] * 4, path=str(place), created="2026-01-01T00:00:00Z",
         venvkit="0", uv="", model="m", engine=None, interpreter=VERSION, implementation="cpython",
-        base_python=sys.executable, host_python="", host_dirs=(), scripts=(), libraries=(),
+        base_python=str(BASE), host_python="", host_dirs=(), scripts=(), libraries=(),
         site_packages=str(site_packages), roots=(), repaired_roots=(), overrides=(), excludes=(), relied=(),
         plan=Plan((), ()), listing=listing_digest(site_packages), pyvenv=pyvenv_digest(place),
         binary=binary_digest(place), size=size,

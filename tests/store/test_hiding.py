@@ -38,6 +38,11 @@ _LOOKS = {
         "q = multiprocessing.get_context('fork').Queue()\n"
         "p = multiprocessing.get_context('fork').Process(target=look, args=(q,)); p.start(); seen = q.get(); p.join()"
     ),
+    "a spawned worker": (
+        "import multiprocessing, importlib.util\n"
+        "with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "    seen = pool.apply(importlib.util.find_spec, ('gone',)) is not None"
+    ),
     "a child process": (
         "import subprocess, sys\n"
         "code = 'import importlib.util; print(importlib.util.find_spec(\"gone\") is not None)'\n"
@@ -88,6 +93,12 @@ def test_a_hidden_distribution_is_not_there(child: Path, look: str, flags: tuple
 def test_names_that_a_visible_distribution_has_too_stay(child: Path) -> None:
     done = subprocess.run([str(child), "-c", "import shared.b, kept"], cwd="/", check=False)
     assert done.returncode == 0
+
+
+def test_without_start_up_files_nothing_of_the_folder_is_seen(child: Path) -> None:
+    code = "import importlib.util as u; print(u.find_spec('gone'), u.find_spec('kept'))"
+    done = subprocess.run([str(child), "-S", "-c", code], cwd="/", capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None", "None"]
 
 
 def test_nothing_to_hide_is_no_code() -> None:

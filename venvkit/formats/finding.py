@@ -11,6 +11,7 @@ class Finding(Struct, frozen=True):
     Args:
         kind: What it is, stable. Of a plan: `violation`. Of the files: `spoilt`, `host-changed`, `file-changed`,
             `conflict`. Of shared objects: `unfit`, `system-library`. Of processes: `start`, `import-failed`.
+            Of a shell: `shell-changed`.
             Of `check --repair`: `not-repaired`.
         message: It in one sentence.
         distribution: The distribution that it is about, as `name==version`; empty where it is about none.

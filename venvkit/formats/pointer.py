@@ -12,25 +12,39 @@ POINTER = "zzzz_venvkit.pth"
 PINNED = "_VENVKIT_SHELL"
 # Set for the processes of a proof: their start and end are no use of the environment.
 PROOF = "_VENVKIT_PROOF"
-_POINTER_HEAD = (
+# The INSTALLER of what stands in a shell for its environment starts so; distributions with another are of others.
+STAND_IN = b"venvkit-"
+_GONE = "venvkit: the environment of this shell is gone; `venvkit build` makes it anew: "
+_HEAD = (
     f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
-    "site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else "
+    "_e = _e if _p == sys.prefix and os.path.isdir(_e) else "
 )
-_POINTER_TAIL = ")\n"
+# Without its environment the shell would start on the packages of its interpreter alone. A failing write must not keep
+# it from ending, because `site` goes on after a line that raises.
+_END = f"try: os.write(2, os.fsencode({_GONE!r} + _e + chr(10)))\nfinally: os._exit(7)"
+_TAIL = f"; os.path.isdir(_e) or exec({_END!r}); site.addsitedir(_e)\n"
+# As written before it noticed that.
+_FORMER = (
+    f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
+    "site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else ",
+    ")\n",
+)
 
 
 def pointer_line(site_packages: Path) -> bytes:
     """Return the content of a shell's `.pth`: it adds an environment's site-packages, hook and all."""
-    return f"{_POINTER_HEAD}{str(site_packages)!a}{_POINTER_TAIL}".encode()
+    return f"{_HEAD}{str(site_packages)!a}{_TAIL}".encode()
 
 
 def pointed_to(pointer: bytes) -> str:
     """Return the site-packages that a shell's `.pth` adds; empty when it is not one of ours."""
     line = pointer.decode("ascii", "replace")
-    if not line.startswith(_POINTER_HEAD) or not line.endswith(_POINTER_TAIL):
-        return ""
-    try:
-        value = ast.literal_eval(line[len(_POINTER_HEAD) : -len(_POINTER_TAIL)])
-    except (ValueError, SyntaxError):
-        return ""
-    return value if isinstance(value, str) else ""
+    for head, tail in ((_HEAD, _TAIL), _FORMER):
+        if line.startswith(head) and line.endswith(tail):
+            try:
+                value = ast.literal_eval(line[len(head) : -len(tail)])
+            except (ValueError, SyntaxError):
+                continue
+            if isinstance(value, str):
+                return value
+    return ""

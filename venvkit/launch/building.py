@@ -27,6 +27,7 @@ from venvkit.launch.reading import Reading, local_watches
 from venvkit.launch.record import recorded_call
 from venvkit.proof.answer import answers
 from venvkit.proof.integrity import fault, intact
+from venvkit.proof.shell import prove_shell
 from venvkit.store.change.environment import collect_environment
 from venvkit.store.change.index import facts_of, forget, write_entry
 from venvkit.store.env.assembly import Assembly, UvAssembly
@@ -74,7 +75,7 @@ def look_again(
             if environment == led and not _satisfies(receipt, reading, services):
                 continue
             if not is_pointed(shell, receipt):
-                point_shell(layout, shell, receipt)
+                _point(layout, shell, receipt, services)
             former = own.name if environment == led else entry["facts"].get("rolled_back", "")
             facts = _record(layout, key, reading, receipt, shell, planned=planned, rolled_back=_earlier(shell, former))
             return Environment(facts, lease), entry
@@ -123,16 +124,27 @@ def carry_out(
             with hold_shell(layout, shell, services.observer):
                 former = shell_target(shell)
                 try:
-                    point_shell(layout, shell, receipt)
+                    _point(layout, shell, receipt, services)
                     crash.at("pointed")
                     facts = _record(layout, key, reading, receipt, shell, planned=time.time_ns())
                     crash.at("recorded")
-                except OSError:
+                except (OSError, VenvkitError):
                     _point_back(layout, shell, former, unwanted=Path(receipt.path))
                     raise
             lease = Lease(layout.lease(receipt.id))
         undo.pop_all()
         return Environment(facts, lease, built=obtained.built)
+
+
+def _point(layout: Layout, shell: Path, receipt: Receipt, services: Services) -> None:
+    """Lead a shell to an environment, and prove that its interpreter sees that."""
+    pointed = is_pointed(shell, receipt)
+    moved = point_shell(layout, shell, receipt)
+    if moved:
+        told = f"moved aside to {layout.foreign}, since others had installed it into the shell: {', '.join(moved)}"
+        services.observer(Warned("shell-changed", told))
+    if moved or not pointed:
+        prove_shell(shell, receipt, services.runner)
 
 
 def _builder(layout: Layout, reading: Reading, services: Services, near: Callable[[], tuple[Uv, Path]]) -> Builder:

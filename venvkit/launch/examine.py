@@ -19,10 +19,12 @@ from venvkit.events import Observer
 from venvkit.formats.finding import Finding
 from venvkit.formats.receipt import Receipt
 from venvkit.host.snapshot import HostSnapshot, take_snapshot
-from venvkit.proof.check import check_objects, check_receipt, check_start
+from venvkit.proof.check import check_objects, check_receipt, check_shell
+from venvkit.proof.findings import SHELL_CHANGED
 from venvkit.settings import Settings
 from venvkit.store.layout import Layout
 from venvkit.store.look.inventory import Entry, entries
+from venvkit.store.shell.point import hold_shell, point_shell
 
 
 class Verdict(Struct, frozen=True):
@@ -95,7 +97,11 @@ class Examiner:
         from venvkit.launch.repair import repair
 
         try:
-            repair(self._layout, entry, observer)
+            if {item.kind for item in verdict.findings if item.grave} == {SHELL_CHANGED} and entry.receipt is not None:
+                with hold_shell(self._layout, entry.path):
+                    point_shell(self._layout, entry.path, entry.receipt)
+            else:
+                repair(self._layout, entry, observer)
         except CancelledError:
             raise
         except VenvkitError as error:
@@ -112,7 +118,7 @@ class Examiner:
         host = self._host(receipt.host_python)
         if isinstance(host, Finding) or any(item.kind == "spoilt" for item in found):
             return found
-        return (*check_start(entry.path / "bin" / "python", receipt, host, self._runner), *found)
+        return (*check_shell(entry.path, receipt, host, self._runner), *found)
 
     def _of_environment(self, environment: Path, receipt: Receipt) -> tuple[Finding, ...]:
         """Return the findings of an environment, which several models may share."""

@@ -26,7 +26,9 @@ from venvkit.proof.imports import failed_imports
 from venvkit.proof.integrity import fault
 from venvkit.proof.metadata import violations
 from venvkit.proof.processes import proof_environ
-from venvkit.proof.start import Starter, expected_names, verify_start
+from venvkit.proof.shell import intruders, prove_shell
+
+SHELL = "shell-changed"
 
 
 def check_receipt(
@@ -63,32 +65,23 @@ def check_objects(
     return tuple(known.get((item.kind, item.distribution), item) for item in told)
 
 
-def check_start(python: Path, receipt: Receipt, host: HostSnapshot | None, runner: Runner) -> tuple[Finding, ...]:
-    """Return what is found when an interpreter is started: whether imports take what the receipt says.
+def check_shell(shell: Path, receipt: Receipt, host: HostSnapshot | None, runner: Runner) -> tuple[Finding, ...]:
+    """Return what is found in a shell and when its interpreter is started: whether imports take what the receipt says.
 
     Args:
-        python: The interpreter of the shell through which models are started.
+        shell: The shell through which models are started.
         host: The host as it is now; None for an environment that does not see its host.
         runner: Its time limit is that of the start.
     """
+    if others := intruders(shell, receipt):
+        return (findings.changed_shell(tuple(f"{item.name}=={item.version}" for item in others)),)
     relied = (host.find(item.name) for item in receipt.relied) if host is not None else ()
-    starter = Starter(python, runner, receipt.libraries)
     try:
-        owners = expected_names([*filter(None, relied), *scan([receipt.site_packages])[0]])
-        starter.ask(owners)
-        verify_start(
-            starter.answer(),
-            owners,
-            site_packages=Path(receipt.site_packages),
-            prefix=Path(receipt.path),
-            shadowed={item.name for item in receipt.plan.shadow},
-        )
+        prove_shell(shell, receipt, runner, filter(None, relied))
     except CancelledError:
         raise
     except VenvkitError as error:
         return (findings.failed_start(error),)
-    finally:
-        starter.close()
     return ()
 
 

@@ -13,6 +13,8 @@ from venvkit.plan.values import Plan, Violation
 from venvkit.proof.fit import Lack, Unfit
 from venvkit.proof.imports import FailedImport
 
+SHELL_CHANGED = "shell-changed"
+
 
 def violation(item: Violation, *, known: bool = False) -> Finding:
     """Return the finding of a requirement that does not hold; one that the plan reported is `known`."""
@@ -82,6 +84,18 @@ def failed_import(item: FailedImport, needed_by: tuple[str, ...] = ()) -> Findin
         missing=item.unresolved,
         needed_by=needed_by,
         remedy="its last line says why: pin a version that imports, or take the module out of `verify`",
+    )
+
+
+def changed_shell(others: tuple[str, ...]) -> Finding:
+    """Return the finding of distributions that others installed into a shell."""
+    return Finding(
+        SHELL_CHANGED,
+        f"{', '.join(others)}: installed into the shell by others, and preferred to the environment",
+        distribution=others[0],
+        expected="a shell that leads to its environment alone",
+        found=", ".join(others),
+        remedy="`venvkit check --repair` moves them aside",
     )
 
 

@@ -22,9 +22,10 @@ from packaging.utils import canonicalize_name
 
 from venvkit.base.files import ASIDE, TEMPORARY, delete
 from venvkit.base.reading import content_of
+from venvkit.formats.pointer import STAND_IN
 
-_MIRROR = b"venvkit-mirror\n"
-_COPY = b"venvkit-copy\n"
+_MIRROR = STAND_IN + b"mirror\n"
+_COPY = STAND_IN + b"copy\n"
 _SUFFIX = ".dist-info"
 # Patches change source code; the rest of a large distribution is linked.
 _EDITABLE = (".py", ".pyi", ".json", ".txt", ".toml", ".yaml", ".yml", ".jinja", ".cfg")

@@ -27,7 +27,7 @@ from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import HeldLock, hold
 from venvkit.store.lock.lease import touch
 from venvkit.store.look.shells import read_shell, shell_target
-from venvkit.store.shell.foreign import move_foreign
+from venvkit.store.shell.foreign import move_foreign, move_intruders
 from venvkit.store.shell.scripts import fit_interpreter, link_scripts, wanted_scripts
 
 
@@ -49,7 +49,7 @@ def is_pointed(shell: Path, receipt: Receipt) -> bool:
     return all(os.path.lexists(shell / "bin" / name) for name in wanted_scripts(environment / "bin"))
 
 
-def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: bool = False) -> None:
+def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: bool = False) -> tuple[str, ...]:
     """Make `shell` point to an environment; its former environment stays for the processes that run from it.
 
     Args:
@@ -57,6 +57,9 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
 
     The mark goes first, so that both environments are known to be wanted while the shell is between them; the `.pth`
     goes last, because it is what counts for a process that starts now.
+
+    Returns:
+        The distributions that others had installed into the shell, as `name==version`: they are in foreign/ now.
 
     Raises:
         BusyError: Something that is not ours stands there, and a process runs from it (`foreign-busy`).
@@ -89,15 +92,17 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
     sweep_shell(shell)
     if not shell.exists():
         _create(shell, receipt, mark, homes)
-        return
+        return ()
     if read_mark(shell) != mark:
         write_mark(shell, mark)
     crash.at("shell-mark")
+    moved = move_intruders(layout, shell, receipt)
     fit_interpreter(shell, environment)
     link_scripts(shell / "bin", environment / "bin", homes)
     crash.at("shell-scripts")
     _write_pointer(shell, receipt)
     crash.at("shell-pointed")
+    return moved
 
 
 def _write_pointer(shell: Path, receipt: Receipt, *, sync: Sync = "content") -> None:

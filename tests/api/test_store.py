@@ -95,7 +95,7 @@ def test_remove_tells_what_stays(store: Store) -> None:
         assert store.users(store.find("b")) == (os.getpid(),)
     gone = store.remove("b")
     assert gone.failure is None
-    assert gone.to_dict()["freed"] == gone.removed[0].freed > 0
+    assert gone.to_dict()["freed_bytes"] == gone.removed[0].freed > 0
     assert places(store) == [("a", "default"), ("a", "vllm")]
     store.remove(None)
     assert places(store) == []
@@ -128,9 +128,9 @@ def test_results_are_what_the_commands_print(store: Store) -> None:
     def told(result: Result) -> dict[str, object]:
         return json.loads(json.dumps(result.to_dict()))
 
-    assert printed("list") == told(store.list())["environments"]
-    assert printed("check", "--all") == told(store.check())["environments"]
-    assert printed("history", "b") == told(store.history("b"))["environments"]
+    assert printed("list") == told(store.list())
+    assert printed("check", "--all") == told(store.check())
+    assert printed("history", "b") == told(store.history("b"))
     assert printed("gc", "--dry-run", "--keep-last", "1") == told(store.gc(keep_last=1, dry_run=True))
 
 

@@ -17,8 +17,10 @@ from tests.conftest import WriteSpec
 from tests.hosts import Host
 from tests.wheelhouse import Wheelhouse
 from venvkit.cli.app import cli
+from venvkit.spec.data import data_dir
 
 ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((data_dir() / "envelope.schema.json").read_text(encoding="utf-8"))
 
 Invoke = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -30,11 +32,9 @@ def document(text: str) -> dict[str, Any]:
     assert text.endswith("\n")
     assert text.count("\n") == 1, text
     found: dict[str, Any] = json.loads(text)
-    assert list(found) == ["schema", "command", "ok", "data", "error"]
-    assert found["schema"] == 1
-    assert found["ok"] is (found["error"] is None)
-    if found["error"] is not None:
-        assert list(found["error"]) == ["code", "message", "where", "remedy", "details"]
+    assert (found["schema"], found["ok"]) == (2, found["error"] is None)
+    assert isinstance(found["data"], dict)
+    assert list(found) == SCHEMA["required"]
     return found
 
 

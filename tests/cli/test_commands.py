@@ -50,15 +50,15 @@ def test_what_is_in_use_is_told_and_stays(
     assert "in use" in invoke("list").stdout
     done = invoke("remove", "hello", "--json")
     found = document(done.stdout)
-    assert (done.exit_code, found["data"], found["error"]["code"]) == (6, [], "in-use")
+    assert (done.exit_code, found["data"], found["error"]["code"]) == (6, {"removed": [], "freed_bytes": 0}, "in-use")
     assert str(busy["pid"]) in found["error"]["message"]
     wheelhouse.add("other", "1.0")
     assert invoke("build", write_spec("second", ["other"])).exit_code == 0
     everything = invoke("remove", "--all", "--json")
     found = document(everything.stdout)
     assert everything.exit_code == 6
-    assert [item["model"] for item in found["data"]] == ["second"]
-    assert [item["model"] for item in document(invoke("list", "--json").stdout)["data"]] == ["hello"]
+    assert [item["model"] for item in found["data"]["removed"]] == ["second"]
+    assert [item["model"] for item in document(invoke("list", "--json").stdout)["data"]["environments"]] == ["hello"]
 
 
 def test_all_that_is_in_use_is_named(
@@ -69,7 +69,7 @@ def test_all_that_is_in_use_is_named(
     with running(second["interpreter"]) as pid:
         done = invoke("remove", "--all", "--json")
     found = document(done.stdout)
-    assert (done.exit_code, found["data"], found["error"]["code"]) == (6, [], "in-use")
+    assert (done.exit_code, found["data"], found["error"]["code"]) == (6, {"removed": [], "freed_bytes": 0}, "in-use")
     first, other = found["error"]["details"]
     assert (busy["path"] in first, str(busy["pid"]) in first) == (True, True)
     assert (second["path"] in other, str(pid) in other) == (True, True)
@@ -80,7 +80,7 @@ def test_a_model_whose_environment_another_one_keeps_busy(
 ) -> None:
     assert invoke("build", write_spec("twin", ["tool"])).exit_code == 0
     found = document(invoke("remove", "--all", "--json").stdout)
-    assert [(item["model"], item["environment_removed"]) for item in found["data"]] == [("hello", False)]
+    assert [(item["model"], item["environment_removed"]) for item in found["data"]["removed"]] == [("hello", False)]
     assert "twin is in use" in found["error"]["message"]
 
 
@@ -100,9 +100,11 @@ def test_engines_are_told_apart(invoke: Invoke, spec: Path, write_spec: WriteSpe
     model = write_spec("multi", ["tool", "base ; #engine# == 'one' or #engine# == 'two'"])
     for engine in ("one", "two"):
         assert invoke("build", model, "--engine", engine).exit_code == 0
-    listed = document(invoke("list", "multi", "--json").stdout)["data"]
+    listed = document(invoke("list", "multi", "--json").stdout)["data"]["environments"]
     assert [item["engine"] for item in listed] == ["one", "two"]
-    assert [item["engine"] for item in document(invoke("list", "--engine", "TWO", "--json").stdout)["data"]] == ["two"]
+    assert [
+        item["engine"] for item in document(invoke("list", "--engine", "TWO", "--json").stdout)["data"]["environments"]
+    ] == ["two"]
     for model_name in ("multi", model):
         unclear = document(invoke("show", model_name, "--json").stdout)["error"]
         assert unclear["code"] == "model-ambiguous"
@@ -112,7 +114,7 @@ def test_engines_are_told_apart(invoke: Invoke, spec: Path, write_spec: WriteSpe
         "code"
     ] == ("model-not-built")
     assert invoke("remove", "multi", "--engine", "one").exit_code == 0
-    verdicts = document(invoke("check", "--all", "--json").stdout)["data"]
+    verdicts = document(invoke("check", "--all", "--json").stdout)["data"]["environments"]
     assert [(item["model"], item["engine"], item["ok"]) for item in verdicts] == [("multi", "two", True)]
 
 
@@ -134,11 +136,11 @@ def test_check_looks_at_the_host_as_it_is_now(invoke: Invoke, spec: Path, host: 
     host.uninstall("base")
     done = invoke("check", "--all", "--json")
     assert done.exit_code == 3
-    alone, hello = document(done.stdout)["data"]
+    alone, hello = document(done.stdout)["data"]["environments"]
     assert (alone["model"], alone["ok"]) == ("alone", True)
     assert {item["kind"] for item in hello["findings"]} == {"host-changed", "violation"}
     host.prefix.rename(host.prefix.with_name("gone"))
-    gone = document(invoke("check", "hello", "--json").stdout)["data"][0]
+    gone = document(invoke("check", "hello", "--json").stdout)["data"]["environments"][0]
     assert [item["kind"] for item in gone["findings"]] == ["host-changed"]
     assert host.python in gone["findings"][0]["message"]
 
@@ -146,11 +148,11 @@ def test_check_looks_at_the_host_as_it_is_now(invoke: Invoke, spec: Path, host: 
 def test_all_leaves_alone_what_is_not_ours(invoke: Invoke, home: Path) -> None:
     foreign = home / "virtualenv" / "v4" / "theirs" / "default" / "3.11.7"
     foreign.mkdir(parents=True)
-    assert document(invoke("check", "--all", "--json").stdout)["data"] == []
-    assert document(invoke("remove", "--all", "--json").stdout)["data"] == []
+    assert document(invoke("check", "--all", "--json").stdout)["data"] == {"environments": []}
+    assert document(invoke("remove", "--all", "--json").stdout)["data"] == {"removed": [], "freed_bytes": 0}
     assert foreign.is_dir()
     named = invoke("check", "theirs", "--json")
-    assert (named.exit_code, document(named.stdout)["data"][0]["findings"][0]["kind"]) == (3, "spoilt")
+    assert (named.exit_code, document(named.stdout)["data"]["environments"][0]["findings"][0]["kind"]) == (3, "spoilt")
     assert document(invoke("show", "theirs", "--json").stdout)["data"]["state"] == "foreign"
 
 

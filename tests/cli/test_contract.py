@@ -15,10 +15,22 @@ import pytest
 from tests.cli.conftest import Invoke, Process, Start, document
 from tests.hosts import Host
 from tests.wheelhouse import HttpIndex, Wheelhouse
-from venvkit.cli.outcome import Outcome, envelope
+from venvkit.cli.outcome import Outcome
+from venvkit.cli.outcome import document as rendered
 from venvkit.settings import VARIABLES
 
-PLACE = ["model", "engine", "python", "path", "key", "state", "size", "in_use", "rolled_back"]
+PLACE = [
+    "model",
+    "engine",
+    "python_version",
+    "path",
+    "key",
+    "state",
+    "size_bytes",
+    "in_use",
+    "last_used",
+    "rolled_back",
+]
 PLAN = [
     "python", "host", "install", "inherit", "shadow", "held", "repaired", "broken", "relaxed", "absent", "hidden",
     "warnings", "key", "unreadable", "download_bytes",
@@ -42,7 +54,7 @@ def test_plan(invoke: Invoke, spec: Path, host: Host, wheelhouse: Wheelhouse, ho
                 "version": "2.0",
                 "url": wheel.as_uri(),
                 "reason": ["virtualenv.packages[0]: tool"],
-                "size": wheel.stat().st_size,
+                "size_bytes": wheel.stat().st_size,
                 "builds": False,
             }
         ],
@@ -118,16 +130,16 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     ]
     assert built["conflicts"] == []
     place = {name: built[name] for name in PLACE}
-    assert {name: place[name] for name in PLACE if name not in ("key", "size")} == {
+    assert {name: place[name] for name in PLACE if name not in ("key", "size_bytes", "last_used")} == {
         "model": "hello",
         "engine": "default",
-        "python": VERSION,
+        "python_version": VERSION,
         "path": str(store / "v4" / "hello" / "default" / VERSION),
         "state": "ready",
         "in_use": False,
         "rolled_back": False,
     }
-    assert place["size"] > 0
+    assert place["size_bytes"] > 0
     environment = store / "envs" / f"{place['key'][:16]}-1"
     assert (built["environment"], built["interpreter"]) == (str(environment), str(environment / "bin" / "python"))
     assert built["built"] is True
@@ -138,8 +150,8 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     again = document(invoke("build", spec, "--json").stdout)["data"]
     assert again == {**built, "built": False}
 
-    assert document(invoke("list", "--json").stdout)["data"] == [place]
-    assert document(invoke("list", "hello", "--json").stdout)["data"] == [place]
+    assert document(invoke("list", "--json").stdout)["data"] == {"environments": [place]}
+    assert document(invoke("list", "hello", "--json").stdout)["data"] == {"environments": [place]}
 
     shown = document(invoke("show", "hello", "--json").stdout)["data"]
     assert list(shown) == [
@@ -153,17 +165,19 @@ def test_build_list_show_check_remove(invoke: Invoke, spec: Path, host: Host, ho
     verdict = {
         "model": "hello",
         "engine": "default",
-        "python": VERSION,
+        "python_version": VERSION,
         "ok": True,
         "findings": [],
         "rolled_back": False,
     }
-    assert document(invoke("check", "hello", "--json").stdout)["data"] == [verdict]
+    assert document(invoke("check", "hello", "--json").stdout)["data"] == {"environments": [verdict]}
 
     removed = document(invoke("remove", "hello", "--json").stdout)["data"]
-    assert removed[0].pop("freed") > place["size"]
-    assert removed == [{**place, "environment_removed": True}]
-    assert document(invoke("list", "--json").stdout)["data"] == []
+    assert removed["freed_bytes"] > place["size_bytes"]
+    assert list(removed) == ["removed", "freed_bytes"]
+    (gone,) = removed["removed"]
+    assert gone == {**place, "environment_removed": True, "freed_bytes": removed["freed_bytes"]}
+    assert document(invoke("list", "--json").stdout)["data"] == {"environments": []}
 
 
 def test_build_with_environments_switched_off(invoke: Invoke, spec: Path, host: Host, home: Path) -> None:
@@ -181,11 +195,11 @@ def test_check_with_findings_lists_them_and_fails(invoke: Invoke, spec: Path) ->
     assert done.exit_code == 3
     found = document(done.stdout)
     assert found["error"]["code"] == "proof-failed"
-    assert found["data"] == [
+    assert found["data"]["environments"] == [
         {
             "model": "hello",
             "engine": "default",
-            "python": VERSION,
+            "python_version": VERSION,
             "ok": False,
             "findings": [
                 {
@@ -228,7 +242,7 @@ def test_config(invoke: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("XINFERENCE_BATCH_SIZE", "many")
     done = invoke("config", "--json")
     assert done.exit_code == 0
-    listed = {item["name"]: item for item in document(done.stdout)["data"]}
+    listed = {item["name"]: item for item in document(done.stdout)["data"]["variables"]}
     assert list(listed) == [variable.name for variable in VARIABLES]
     assert all(
         list(item) == ["name", "value", "default", "origin", "acts", "meaning", "fault"] for item in listed.values()
@@ -250,7 +264,7 @@ def test_a_usage_error_has_the_envelope_too(process: Process, command: str) -> N
     assert done.returncode == 2
     assert done.stderr == ""
     found = document(done.stdout)
-    assert (found["command"], found["data"], found["error"]["code"]) == (command, None, "usage")
+    assert (found["command"], found["data"], found["error"]["code"]) == (command, {}, "usage")
     assert "--no-such-option" in found["error"]["message"]
     assert found["error"]["where"] == f"venvkit {command}"
     assert found["error"]["remedy"]
@@ -300,7 +314,7 @@ def test_failures(invoke: Invoke, spec: Path, home: Path, args: list[str], statu
     done = invoke(*[spec if arg == "SPEC" else arg for arg in args], "--json")
     found = document(done.stdout)
     assert done.exit_code == status, done.stdout
-    assert (found["command"], found["data"]) == (args[0] if args else "", None)
+    assert (found["command"], found["data"]) == (args[0] if args else "", {})
     assert found["error"]["code"] == code or code is None
     assert found["error"]["message"]
     assert found["error"]["remedy"]
@@ -355,7 +369,7 @@ def test_a_mask_stays_within_its_string() -> None:
         def blocks(self) -> Iterator[object]:
             yield from ()
 
-    text = envelope("plan", Outcome(Two()))  # type: ignore[arg-type]
+    text = rendered("plan", Outcome(Two()))  # type: ignore[arg-type]
     assert document(text + "\n")["data"] == {"first": "https://index.example", "second": "me@example"}
 
 

@@ -111,7 +111,7 @@ def test_equal_distributions_of_unequal_environments(
 def test_failures_of_diff(invoke: Invoke, spec: Path, home: Path, args: list[str], code: str) -> None:
     done = invoke("diff", *[spec if arg == "SPEC" else arg for arg in args], "--json")
     found = document(done.stdout)
-    assert (done.exit_code, found["command"], found["data"]) == (2, "diff", None)
+    assert (done.exit_code, found["command"], found["data"]) == (2, "diff", {})
     assert found["error"]["code"] == code
     assert not home.exists()
 

@@ -45,7 +45,7 @@ def test_the_document_of_a_planned_fleet(invoke: Invoke, whole: Shelf, host: Hos
     done = invoke("plan", "--all", "--specs", whole.folder, "--json")
     assert done.exit_code == 0
     data = document(done.stdout)["data"]
-    assert list(data) == ["host", "python", "totals", "launches", "plans", "faults"]
+    assert list(data) == ["host", "python_version", "totals", "launches", "plans", "faults"]
     assert data["host"] == host.python
     assert all(list(launch) == LAUNCH for launch in data["launches"])
     assert list(data["totals"]) == TOTALS
@@ -181,7 +181,7 @@ def test_what_cannot_be_asked(invoke: Invoke, shelf: Shelf, home: Path, args: li
     done = invoke(*args, *more, "--json")
     found = document(done.stdout)
     assert done.exit_code == 2, done.stdout
-    assert found["data"] is None
+    assert found["data"] == {}
     assert found["error"]["code"] == code or code is None
     assert not home.exists()
 

@@ -97,13 +97,13 @@ def test_list_show_and_check_as_text(invoke: Invoke, spec: Path, host: Host, hom
     listed = invoke("list").stdout.splitlines()
     assert listed[0] == f"1 environment in {home}/virtualenv"
     assert listed[1].split() == ["model", "engine", "python", "state", "size", "key"]
-    assert listed[2].split()[:4] == ["hello", "default", built["python"], "ready"]
+    assert listed[2].split()[:4] == ["hello", "default", built["python_version"], "ready"]
     shown = invoke("show", spec).stdout
     for value in (built["path"], built["environment"], built["interpreter"], built["key"], host.python):
         assert re.search(rf"^\w+ +{re.escape(value)}$", shown, re.MULTILINE), value
     assert re.search(r"^in use +no$", shown, re.MULTILINE)
     assert "installed: 1 distribution" in shown
-    assert invoke("check", "hello").stdout == f"hello (default, Python {built['python']}): proved\n"
+    assert invoke("check", "hello").stdout == f"hello (default, Python {built['python_version']}): proved\n"
     Path(built["environment"], "pyvenv.cfg").write_text("home = /elsewhere\n", encoding="utf-8")
     done = invoke("check", "hello")
     assert done.exit_code == 3
@@ -146,7 +146,7 @@ def test_names_cannot_speak_to_the_terminal(process: Process, home: Path) -> Non
     narrow = process("list", env={"PYTHONIOENCODING": "ascii"})
     assert narrow.returncode == 0, narrow.stderr
     assert "\\u6a21\\u578b\\x1b" in narrow.stdout
-    listed = document(process("list", "--json", env={"PYTHONIOENCODING": "ascii"}).stdout)["data"]
+    listed = document(process("list", "--json", env={"PYTHONIOENCODING": "ascii"}).stdout)["data"]["environments"]
     assert [(item["model"], item["state"], item["key"]) for item in listed] == [("模型\x1b[31m\nred", "foreign", "")]
 
 

@@ -16,7 +16,7 @@ from tests.hosts import Host
 from tests.servers import forget_network
 from tests.wheelhouse import HttpIndex, Wheelhouse
 from venvkit import plan_env
-from venvkit.cli.outcome import Outcome, envelope
+from venvkit.cli.outcome import Outcome, document
 from venvkit.cli.page.plain import plain_text
 from venvkit.cli.views.sources import Sourced
 from venvkit.errors import NoSolutionError
@@ -80,7 +80,7 @@ def page(reading: Reading) -> str:
 
 
 def data(reading: Reading) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(envelope("plan", Outcome(Sourced.of(reading))))["data"]
+    found: dict[str, Any] = json.loads(document("plan", Outcome(Sourced.of(reading))))["data"]
     return found
 
 

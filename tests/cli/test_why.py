@@ -261,7 +261,7 @@ def test_why_as_text(invoke: Invoke, spec: Path) -> None:
 def test_failures_of_why(invoke: Invoke, spec: Path, home: Path, args: list[str], code: str) -> None:
     done = invoke("why", *[spec if arg == "SPEC" else arg for arg in args], "--json")
     found = document(done.stdout)
-    assert (done.exit_code, found["command"], found["data"]) == (2, "why", None)
+    assert (done.exit_code, found["command"], found["data"]) == (2, "why", {})
     assert found["error"]["code"] == code
     assert found["error"]["remedy"]
     assert not home.exists()
@@ -292,4 +292,4 @@ def test_options_of_a_plan_are_refused_where_nothing_is_planned(invoke: Invoke, 
     invoke("build", spec)
     for command in (["why", "hello", "base"], ["diff", "hello", "hello"]):
         found = document(invoke(*command, "--isolated", "--json").stdout)
-        assert (found["data"], found["error"]["code"]) == (None, "options-unused")
+        assert (found["data"], found["error"]["code"]) == ({}, "options-unused")

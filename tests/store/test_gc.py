@@ -273,10 +273,10 @@ def test_the_command(world: World) -> None:
     done = CliRunner().invoke(cli, ["gc", "--keep-last", "1", "--cache", "--json"])
     data = json.loads(done.stdout)["data"]
     assert [item["kind"] for item in data["removed"]] == ["environment"]
-    assert data["freed"] > 0
+    assert data["freed_bytes"] > 0
     for bad in (["--older-than", "soon"], ["--max-size", "much"], ["--keep-last", "0"]):
         assert CliRunner().invoke(cli, ["gc", *bad]).exit_code == 2
-    assert json.loads(CliRunner().invoke(cli, ["gc", "--older-than", "0d", "--json"]).stdout)["data"]["size"] == 0
+    assert json.loads(CliRunner().invoke(cli, ["gc", "--older-than", "0d", "--json"]).stdout)["data"]["size_bytes"] == 0
 
 
 def test_an_empty_home_is_left_empty(home: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_failed_upgrade_leaves_the_working_one_in_force(world: World, write_sp
 def test_the_commands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     upgraded(world, "1.0", "2.0")
     told = CliRunner().invoke(cli, ["history", "m", "--json"])
-    (model,) = json.loads(told.stdout)["data"]
+    (model,) = json.loads(told.stdout)["data"]["environments"]
     assert [item["current"] for item in model["generations"]] == [True, False]
     text = CliRunner().invoke(cli, ["history", "m"])
     assert "in force" in text.stdout
@@ -131,7 +131,7 @@ def test_the_commands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (none.exit_code, json.loads(none.stdout)["error"]["code"]) == (2, "no-generation")
     shutil.rmtree(model["generations"][0]["path"])
     left = CliRunner().invoke(cli, ["history", "m", "--json"])
-    assert len(json.loads(left.stdout)["data"][0]["generations"]) == 1
+    assert len(json.loads(left.stdout)["data"]["environments"][0]["generations"]) == 1
 
 
 def test_a_rollback_answers_only_what_it_satisfies(world: World, write_spec: WriteSpec) -> None:

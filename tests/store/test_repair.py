@@ -29,7 +29,7 @@ def world(real_world: World) -> World:
 
 def checked(*args: str) -> tuple[int, list[dict[str, object]]]:
     done = CliRunner().invoke(cli, ["check", *args, "--json"])
-    return done.exit_code, json.loads(done.stdout)["data"]
+    return done.exit_code, json.loads(done.stdout)["data"]["environments"]
 
 
 def spoil(python: Path) -> None:

@@ -75,7 +75,7 @@ class Verdicts(Result, frozen=True):
         return tuple(Warned(finding.kind, f"{label}: {finding.message}") for label, finding in found)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"environments": plain(self.verdicts)}
+        return {"environments": [verdict.to_dict() for verdict in self.verdicts]}
 
 
 class Removal(Result, frozen=True):
@@ -101,9 +101,10 @@ class Removal(Result, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         removed = [
-            {**item.entry.to_dict(), "environment_removed": item.whole, "freed": item.freed} for item in self.removed
+            {**item.entry.to_dict(), "environment_removed": item.whole, "freed_bytes": item.freed}
+            for item in self.removed
         ]
-        return {"removed": removed, "freed": sum(item.freed for item in self.removed)}
+        return {"removed": removed, "freed_bytes": sum(item.freed for item in self.removed)}
 
 
 class Collection(Result, frozen=True):
@@ -140,7 +141,15 @@ class Collection(Result, frozen=True):
         return (*left, Warned(failure.code, failure.message)) if failure is not None else left
 
     def to_dict(self) -> dict[str, Any]:
-        return {"dry_run": self.dry_run, **plain(self.report), "cache": self.cache}
+        report = plain(self.report)
+        return {
+            "dry_run": self.dry_run,
+            "removed": report["removed"],
+            "left": report["left"],
+            "freed_bytes": report["freed"],
+            "size_bytes": report["size"],
+            "cache": self.cache,
+        }
 
 
 class Histories(Result, frozen=True):

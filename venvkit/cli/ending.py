@@ -23,7 +23,7 @@ def finish(session: Session, ended: object) -> int:
     outcome = ended if isinstance(ended, Outcome) else Outcome(failure=_failure(ended, session))
     try:
         if session.json:
-            write_json(session.command, outcome)
+            write_json(session.command, outcome, session.warnings)
         else:
             write_text(outcome)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the result cannot be delivered

@@ -9,17 +9,18 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from venvkit.api.results import Result as StoreResult
 from venvkit.cli.page.blocks import Block
 from venvkit.cli.page.text import masked
 from venvkit.errors import VenvkitError
-
-ENVELOPE_SCHEMA = 1
+from venvkit.events import Warned
+from venvkit.formats.envelope import envelope
 
 
 class Result(Protocol):
     """The result of a command: a frozen value with two renderings."""
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         """Return it as dicts, lists and scalars."""
         ...
 
@@ -40,23 +41,16 @@ class Outcome(Struct, frozen=True):
         return self.failure.exit_code if self.failure else 0
 
 
-def told(fault: object) -> dict[str, object]:
-    """Return an error, or the record of one, as dicts and scalars."""
-    return {name: getattr(fault, name) for name in ("code", "message", "where", "remedy", "details")}
-
-
-def envelope(command: str, outcome: Outcome) -> str:
+def document(command: str, outcome: Outcome, warnings: Iterable[Warned] = ()) -> str:
     """Return the one line of JSON that a command prints: pure ASCII, whatever the terminal's encoding."""
-    failure = outcome.failure
-    document = {
-        "schema": ENVELOPE_SCHEMA,
-        "command": command,
-        "ok": failure is None,
-        "data": outcome.result.data() if outcome.result is not None else None,
-        "error": failure and told(failure),
-    }
+    result = outcome.result
+    data = result.data() if result is not None else {}
+    # The views of what a `Store` found or did.
+    kept = getattr(result, "result", None)
+    own = kept.warnings if isinstance(kept, StoreResult) else ()
+    told = envelope(command, data, (*warnings, *own), outcome.failure)
     # Masked string by string: over the finished text, a mask could reach from one string into the next.
-    return json.dumps(_masked(document, lru_cache(maxsize=4096)(masked)), allow_nan=False)
+    return json.dumps(_masked(told, lru_cache(maxsize=4096)(masked)), allow_nan=False)
 
 
 def _masked(value: Any, mask: Callable[[str], str]) -> Any:

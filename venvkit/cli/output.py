@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from venvkit.cli.outcome import Outcome, envelope
+from venvkit.cli.outcome import Outcome, document
 from venvkit.cli.page.blocks import Block, Style
 from venvkit.cli.page.plain import plain_text
 from venvkit.cli.page.text import clean
 from venvkit.errors import VenvkitError
+from venvkit.events import Warned
 
 
-def write_json(command: str, outcome: Outcome) -> None:
+def write_json(command: str, outcome: Outcome, warnings: Iterable[Warned]) -> None:
     """Write the envelope, and nothing else, to standard output."""
-    print(envelope(command, outcome), flush=True)
+    print(document(command, outcome, warnings), flush=True)
 
 
 def write_text(outcome: Outcome) -> None:

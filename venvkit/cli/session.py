@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from venvkit.events import Warned
 
 
 class Session:
@@ -14,6 +18,7 @@ class Session:
         command: The command's name; empty when there is none.
         json: The envelope is asked for. `run` never prints one: standard output is the child's.
         traceback: Errors are shown with the whole traceback.
+        warnings: What was warned of, for the envelope.
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
@@ -21,6 +26,7 @@ class Session:
         self.command = next((arg for arg in own if not arg.startswith("-")), "")
         self.json = "--json" in own and self.command != "run"
         self.traceback = False
+        self.warnings: list[Warned] = []
 
 
 def open_closed_streams() -> None:

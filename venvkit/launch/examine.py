@@ -6,11 +6,13 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from venvkit.base.caches import cache_folder
+from venvkit.base.plain import plain
 from venvkit.base.process import Runner
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.events import Observer
@@ -34,6 +36,11 @@ class Verdict(Struct, frozen=True):
     ok: bool
     findings: tuple[Finding, ...]
     rolled_back: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as dicts, sequences and scalars."""
+        told = plain(self)
+        return {"model": self.model, "engine": self.engine, "python_version": told.pop("python"), **told}
 
     @property
     def label(self) -> str:

@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import click
+
 from venvkit.cli.output import say
 from venvkit.cli.page.text import clean, size
+from venvkit.cli.session import Session
 from venvkit.events import Event, InstallProgress, Observer, Phase, PhaseStarted, Step, Waiting, Warned
 
 if TYPE_CHECKING:
@@ -33,6 +36,20 @@ _EVERY_S = 10.0
 @contextlib.contextmanager
 def reporting(*, quiet: bool) -> Iterator[Observer]:
     """Yield an observer that shows events until the block ends; `quiet` shows warnings alone."""
+    with _showing(quiet=quiet) as show:
+        context = click.get_current_context(silent=True)
+        session = context.find_object(Session) if context is not None else None
+
+        def observe(event: Event) -> None:
+            if session is not None and isinstance(event, Warned):
+                session.warnings.append(event)
+            show(event)
+
+        yield observe
+
+
+@contextlib.contextmanager
+def _showing(*, quiet: bool) -> Iterator[Observer]:
     if quiet:
         yield _warn
     elif sys.stderr.isatty():

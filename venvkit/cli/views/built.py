@@ -6,7 +6,7 @@ What was there already is shown in two lines, without a look at its receipt: a s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -22,22 +22,28 @@ class Built(Struct, frozen=True):
 
     env: Environment
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         from venvkit.cli.options.select import store
         from venvkit.cli.views.plan import PlanView
+        from venvkit.formats.mark import MARK
         from venvkit.proof.findings import of_receipt
-        from venvkit.store.lock.lease import in_use
+        from venvkit.store.lock.lease import in_use, last_use
+        from venvkit.store.look.inventory import utc
 
         env, receipt = self.env, self.env.receipt
+        used = 0.0
+        if receipt is not None and env.shell is not None:
+            used = max(last_use(store().layout.lease(receipt.id)), last_use(env.shell / MARK))
         return {
             "model": env.model,
             "engine": (env.engine or "default").lower(),
-            "python": env.version,
+            "python_version": env.version,
             "path": str(env.shell or env.path),
             "key": env.key,
             "state": "host" if env.is_host else "ready",
-            "size": receipt.size if receipt else 0,
+            "size_bytes": receipt.size if receipt else 0,
             "in_use": receipt is not None and in_use(store().layout.lease(receipt.id)),
+            "last_used": utc(used),
             "environment": str(env.path),
             "interpreter": str(env.python),
             "built": env.built,

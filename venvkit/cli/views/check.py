@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,8 +17,8 @@ class Verdicts(Struct, frozen=True):
 
     result: results.Verdicts
 
-    def data(self) -> object:
-        return self.result.to_dict()["environments"]
+    def data(self) -> dict[str, Any]:
+        return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:
         if not self.result.verdicts:

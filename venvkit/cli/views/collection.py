@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -19,7 +20,7 @@ class Collection(Struct, frozen=True):
 
     result: results.Collection
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:

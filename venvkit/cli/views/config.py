@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -22,8 +23,8 @@ class Configuration(Struct, frozen=True):
 
     settings: tuple[Setting, ...]
 
-    def data(self) -> object:
-        return [
+    def data(self) -> dict[str, Any]:
+        variables = [
             {
                 "name": item.variable.name,
                 "value": item.shown,
@@ -35,6 +36,7 @@ class Configuration(Struct, frozen=True):
             }
             for item in self.settings
         ]
+        return {"variables": variables}
 
     def blocks(self) -> Iterator[Block]:
         for title, acts in (("venvkit acts on", True), ("only shown: they belong to the server", False)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -29,7 +30,7 @@ class Difference(Struct, frozen=True):
     after: Subject
     changes: tuple[Change, ...]
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         return {"before": _side(self.before), "after": _side(self.after), "changes": plain(self.changes)}
 
     def blocks(self) -> Iterator[Block]:

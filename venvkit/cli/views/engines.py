@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from msgspec import Struct
 from packaging.requirements import Requirement as PackagingRequirement
@@ -63,7 +64,7 @@ class Known(Struct, frozen=True):
         rules = tuple(rule for rule in found.rules if _concerns(rule, engine))
         return cls(files, (engine,), rules, (), (), whole=False, strangers=strangers)
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         return {
             "files": [{"path": str(file.path), "source": file.source} for file in self.files],
             "engines": [self._engine(engine) for engine in self.engines],

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from msgspec import Struct
 
 from venvkit.base.plain import plain
-from venvkit.cli.outcome import told
 from venvkit.cli.page.blocks import Block, Column, Fields, Style, Table, listed
 from venvkit.cli.page.text import counted, size
 from venvkit.errors import CancelledError, VenvkitError
 from venvkit.fleet.planning import Survey
 from venvkit.fleet.report import Group, Totals, planned_groups, reason, totals, unplanned_groups
 from venvkit.fleet.values import Row, Status
+from venvkit.formats.envelope import told
 from venvkit.plan.explain import Change
 
 _TITLES: dict[Status, str] = {
@@ -53,14 +54,14 @@ class FleetPlan(Struct, frozen=True):
         message = f"{len(odd)} launches met a fault of venvkit: {odd[0].message}"
         return VenvkitError(message, where=odd[0].where, remedy=odd[0].remedy)
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         survey, sums = self.survey, totals(self.survey, self.made)
         rows = (*survey.rows, *survey.expansion.faulty)
         plans = {row.answer.plan.key: row.answer.plan for row in rows if row.answer.plan is not None}
         counts = {name: dict(getattr(sums, name)) for name in ("statuses", "stored", "elsewhere")}
         return {
             "host": survey.python,
-            "python": survey.version,
+            "python_version": survey.version,
             "totals": {**plain(sums), **counts},
             "launches": [_launch(row) for row in rows],
             "plans": [{**plain(plan), "download_bytes": plan.download_bytes} for plan in plans.values()],

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
-from venvkit.cli.outcome import told
 from venvkit.cli.page.blocks import Block, Cell, Column, Style, facts, listed
 from venvkit.cli.page.text import counted
 from venvkit.cli.views.fleet import interrupted, not_here, unread
 from venvkit.errors import UsageError, VenvkitError
 from venvkit.fleet.building import Fleet, Made
 from venvkit.fleet.values import Trouble
+from venvkit.formats.envelope import told
 
 # Exit statuses, the gravest first: a fault of venvkit or of the machine meets every model, one of a spec only its own.
 _GRAVITY = (1, 7, 4, 6, 3, 5, 2)
@@ -71,7 +72,7 @@ class FleetBuilt(Struct, frozen=True):
             details=faults,
         )
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         made = self.fleet.made
         return {
             "environments": [_made(one) for one in made],

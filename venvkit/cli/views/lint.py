@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -45,7 +46,7 @@ class Findings(Struct, frozen=True):
         where = f"{', '.join(faulty[:3])}{more}"
         return UsageError(self.count, code="lint-failed", where=where, remedy="correct what is named")
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         found = [_data(one) for one in self.checked.findings]
         return {"specs": self.checked.specs, "errors": self.errors, "warnings": self.warnings, "findings": found}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -26,7 +27,7 @@ class Shelf(Struct, frozen=True):
         models = tuple(model for model in listing.models if wanted in model.name.lower())
         return cls(models, listing.faults, tuple(place.words for place in listing.looked))
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         models = [
             {
                 "name": model.name,

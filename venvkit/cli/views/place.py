@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -37,8 +38,8 @@ class Places(Struct, frozen=True):
 
     result: results.Places
 
-    def data(self) -> object:
-        return self.result.to_dict()["environments"]
+    def data(self) -> dict[str, Any]:
+        return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:
         found, root = self.result.entries, self.result.root
@@ -53,8 +54,8 @@ class Histories(Struct, frozen=True):
 
     result: results.Histories
 
-    def data(self) -> object:
-        return self.result.to_dict()["environments"]
+    def data(self) -> dict[str, Any]:
+        return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:
         for entry, past in self.result.places:
@@ -67,7 +68,7 @@ class RolledBack(Struct, frozen=True):
 
     result: results.RolledBack
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:
@@ -80,8 +81,8 @@ class Removal(Struct, frozen=True):
 
     result: results.Removal
 
-    def data(self) -> object:
-        return self.result.to_dict()["removed"]
+    def data(self) -> dict[str, Any]:
+        return self.result.to_dict()
 
     def blocks(self) -> Iterator[Block]:
         if not self.result.removed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -121,7 +122,7 @@ def _install(item: Installed) -> dict[str, object]:
         "version": item.version,
         "url": item.url or found.url,
         "reason": item.reason,
-        "size": found.size,
+        "size_bytes": found.size,
         "builds": found.builds,
         **({"variant": found.variant} if found.variant else {}),
     }
@@ -154,7 +155,7 @@ class Decision(Struct, frozen=True):
         found = tuple(of_plan(planned.plan, planned.recipe.problem.unfit))
         return cls(planned.reading.spec.name, view, found, why)
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         more = {} if self.why is None else {"findings": plain(self.findings), "why": plain(self.why)}
         return {**self.plan.data(), **more}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -34,7 +35,7 @@ class Sight(Struct, frozen=True):
         """Return the view of an entry of the store."""
         return cls(entry, entry.receipt, store.users(entry))
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         receipt = self.receipt
         return {
             **self.entry.to_dict(),

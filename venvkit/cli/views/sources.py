@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -50,7 +51,7 @@ class Sourced(Struct, frozen=True):
         said = (reading.request.sources, reading.call.environ, reading.backend)
         return cls(reading, account(*said), tuple(reach(*said)))
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         return {
             "model": self.reading.spec.name,
             "engine": self.reading.request.engine,

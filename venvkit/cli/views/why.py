@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -71,7 +72,7 @@ class Answer(Struct, frozen=True):
     label: str
     why: Why
 
-    def data(self) -> object:
+    def data(self) -> dict[str, Any]:
         return {"model": self.model, "environment": self.environment, **plain(self.why)}
 
     def blocks(self) -> Iterator[Block]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +44,7 @@ class Entry(Struct, frozen=True):
         key: The content key; empty when unknown.
         size: Bytes of the environment when it was sealed.
         rolled_back: A rollback put the environment in force, and a newer one is kept.
+        last_used: When it was put in force or last used, in seconds since the epoch; 0.0 when unknown.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Entry(Struct, frozen=True):
     key: str = ""
     size: int = 0
     rolled_back: bool = False
+    last_used: float = 0.0
 
     @property
     def condition(self) -> str:
@@ -69,12 +72,19 @@ class Entry(Struct, frozen=True):
 
     def head(self) -> dict[str, Any]:
         """Return its place; `path` is the shell, and `engine` is as in that path."""
-        return {"model": self.model, "engine": self.engine, "python": self.python, "path": str(self.path)}
+        return {"model": self.model, "engine": self.engine, "python_version": self.python, "path": str(self.path)}
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `--json` prints of it."""
-        names = ("key", "state", "size", "in_use", "rolled_back")
-        return {**self.head(), **{name: getattr(self, name) for name in names}}
+        return {
+            **self.head(),
+            "key": self.key,
+            "state": self.state,
+            "size_bytes": self.size,
+            "in_use": self.in_use,
+            "last_used": utc(self.last_used),
+            "rolled_back": self.rolled_back,
+        }
 
     @property
     def receipt(self) -> Receipt | None:
@@ -84,6 +94,11 @@ class Entry(Struct, frozen=True):
         with contextlib.suppress(MachineError):
             return read_receipt(self.environment)
         return None
+
+
+def utc(seconds: float) -> str | None:
+    """Return a time, in seconds since the epoch, as ISO 8601; None for 0.0."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else None
 
 
 def entries(layout: Layout, engine: str | None = None, python: str | None = None) -> Iterator[Entry]:
@@ -164,12 +179,12 @@ def _entry(
     for item in known:
         answer = item.answer
         if answer is not None and answer.facts.path == str(environment) and answer.holds():
-            return Entry(*head, "ready", "", used, answer.facts.key, answer.size, rolled_back)
+            return Entry(*head, "ready", "", used, answer.facts.key, answer.size, rolled_back, found.last_use(shell))
     if environment not in judged:
         judged[environment] = _judge(environment)
     receipt, state, problem = judged[environment]
     key, size = (receipt.key, receipt.size) if receipt is not None else ("", 0)
-    return Entry(*head, state, problem, used, key, size, rolled_back)
+    return Entry(*head, state, problem, used, key, size, rolled_back, found.last_use(shell))
 
 
 def _judge(environment: Path) -> tuple[Receipt | None, State, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -62,9 +61,9 @@ Event = PhaseStarted | InstallProgress | Waiting | Warned | Step
 
 
 class Observer(Protocol):
-    """Receives events, on whatever thread the build runs. What it raises is swallowed and never breaks a build."""
+    """Receives events, on whatever thread the build runs. What it raises is logged (`venvkit`) and breaks no build."""
 
-    def __call__(self, event: Event) -> None: ...
+    def __call__(self, event: Event, /) -> None: ...
 
 
 def ignore(event: Event) -> None:
@@ -77,8 +76,11 @@ def guarded(observer: Observer | None) -> Observer:
         return ignore
 
     def notify(event: Event) -> None:
-        # An observer's fault must not cost a build.
-        with contextlib.suppress(Exception):
+        try:
             observer(event)
+        except Exception:
+            import logging
+
+            logging.getLogger("venvkit").exception("the observer failed on %s", type(event).__name__)
 
     return notify

@@ -7,7 +7,7 @@ import sys
 
 from venvkit.formats.entry import read_entry
 from venvkit.launch.asked import Call
-from venvkit.launch.given import is_path
+from venvkit.launch.given import Given, is_path
 from venvkit.launch.handle import Environment
 from venvkit.launch.warm import answered_by, moment, question, recall, remember
 from venvkit.settings import load_settings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def ensure_env(
-    spec: ModelSpec | str | os.PathLike[str],
+    spec: ModelSpec | dict[str, Any] | str | os.PathLike[str],
     *,
     enable: bool | None = None,
     observer: Observer | None = None,
@@ -38,9 +38,10 @@ def ensure_env(
     """Return the environment of a model, building it when it is not there.
 
     Args:
-        spec: A `ModelSpec`, the path of a JSON or TOML file that holds one, or a model's name: it is looked for in
-            the folders `specs`, below XINFERENCE_HOME, in the `xinference` of the host, among venvkit's examples and,
-            with `from_server`, at XINFERENCE_ENDPOINT; `model_type` and `variant` tell several of one name apart.
+        spec: A `ModelSpec`, the dict of a spec, the path of a JSON or TOML file that holds one, or a model's name: it
+            is looked for in the folders `specs`, below XINFERENCE_HOME, in the host's `xinference`, among venvkit's
+            examples and, with `from_server`, at XINFERENCE_ENDPOINT; `model_type` and `variant` tell several of one
+            name apart.
         enable: Overrides XINFERENCE_ENABLE_VIRTUAL_ENV; False returns the host and touches nothing on disk.
         observer: Receives progress events, on the thread that builds.
         cancel: Set it to stop; the build leaves nothing behind.
@@ -77,7 +78,7 @@ def ensure_env(
 
 
 async def ensure_env_async(
-    spec: ModelSpec | str | os.PathLike[str],
+    spec: ModelSpec | dict[str, Any] | str | os.PathLike[str],
     *,
     enable: bool | None = None,
     observer: Observer | None = None,
@@ -96,7 +97,7 @@ async def ensure_env_async(
 
 
 def plan_env(
-    spec: ModelSpec | str | os.PathLike[str],
+    spec: ModelSpec | dict[str, Any] | str | os.PathLike[str],
     *,
     observer: Observer | None = None,
     cancel: threading.Event | None = None,
@@ -116,7 +117,7 @@ def plan_env(
 
 
 def _host(
-    spec: ModelSpec | str | os.PathLike[str],
+    spec: ModelSpec | dict[str, Any] | str | os.PathLike[str],
     choices: Mapping[str, Any],
     setting: str | None,
 ) -> Environment:
@@ -130,7 +131,7 @@ def _host(
         text = os.fspath(spec)
         name = Path(text).stem if is_path(text) else text
     else:
-        name = spec.name
+        name = Given(spec).value.name  # type: ignore[union-attr]
     return Environment(
         {
             "model": name,

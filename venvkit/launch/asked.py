@@ -77,7 +77,7 @@ class Call:
 
     def __init__(
         self,
-        spec: ModelSpec | str | os.PathLike[str],
+        spec: ModelSpec | dict[str, Any] | str | os.PathLike[str],
         choices: Choices,
         settings: Settings,
         environ: Mapping[str, str],

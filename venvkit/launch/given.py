@@ -9,10 +9,12 @@ import os
 import stat
 
 from venvkit.base.watch import stat_watch, watch_of
-from venvkit.errors import SpecError
+from venvkit.errors import SpecError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from venvkit.base.watch import Watch
     from venvkit.spec.model import ModelSpec
 
@@ -33,14 +35,14 @@ class Given:
 
     __slots__ = ("content", "name", "path", "value", "watch")
 
-    def __init__(self, spec: ModelSpec | str | os.PathLike[str]) -> None:
+    def __init__(self, spec: ModelSpec | dict[str, Any] | str | os.PathLike[str]) -> None:
         self.value: ModelSpec | None = None
         self.name: str | None = None
         self.path: str | None = None
         self.content = b""
         self.watch: Watch | None = None
         if not isinstance(spec, (str, os.PathLike)):
-            self.value = spec
+            self.value = _value(spec)
             return
         text = str.__str__(spec) if isinstance(spec, str) else os.fspath(spec)
         bare = isinstance(spec, str) and not is_path(text)
@@ -84,6 +86,21 @@ class Given:
             os.close(descriptor)
         self.watch = watch_of(path, state)
         return True
+
+
+def _value(spec: object) -> ModelSpec:
+    """Return the spec that a caller gives as a value: itself, or the object of a document."""
+    from venvkit.spec.model import ModelSpec
+
+    if isinstance(spec, ModelSpec):
+        return spec
+    if isinstance(spec, dict):
+        return ModelSpec.from_dict(spec)
+    raise UsageError(
+        f"a model cannot be given as {type(spec).__name__}",
+        code="spec-type",
+        remedy="give a ModelSpec, a dict with `model_name` and `virtualenv`, a path, or a name",
+    )
 
 
 def is_path(model: str) -> bool:

@@ -61,8 +61,34 @@ class Environment:
         """End the lease: from now on the environment may be removed. Releasing twice is no fault."""
         self._lease = None
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same environment of one model, whoever holds it and whoever built it."""
+        return self._same == other._same if isinstance(other, Environment) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._same)
+
     def __repr__(self) -> str:
         return f"Environment(model={self.model!r}, engine={self.engine!r}, python={self._facts['python']!r})"
+
+    @property
+    def _same(self) -> tuple[str, ...]:
+        return (*(str(self._facts.get(name)) for name in ("model", "engine", "path", "shell")),)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what it is as strings and booleans, by the names of the JSON documents."""
+        return {
+            "model": self.model,
+            "engine": self.engine,
+            "python_version": self.version,
+            "key": self.key,
+            "environment": self._facts["path"],
+            "interpreter": self._facts["python"],
+            "path": self._facts.get("shell") or self._facts["path"],
+            "is_host": self.is_host,
+            "built": self.built,
+            "rolled_back": bool(self.rolled_back),
+        }
 
     @property
     def model(self) -> str:

@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -59,6 +60,20 @@ class Planned(Struct, frozen=True):
     def key(self) -> str:
         """The content key of the environment that would be built."""
         return self.recipe.key
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both decide the same, whoever asked."""
+        return (self.key, self.plan) == (other.key, other.plan) if isinstance(other, Planned) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"Planned(model={self.reading.spec.name!r}, key={self.key[:16]!r}, plan={self.plan!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was decided, as dicts, lists and scalars."""
+        return {"model": self.reading.spec.name, "key": self.key, "plan": self.plan.to_dict()}
 
 
 def plan_reading(reading: Reading, services: Services, *, meanwhile: Callable[[], object] = lambda: None) -> Planned:

@@ -47,6 +47,8 @@ def answered_by(entry: Mapping[str, Any]) -> Environment | None:
 def question(spec: object, enable: bool | None, choices: Mapping[str, Any]) -> Hashable | None:
     """Return what tells a call from others by value; None where a value is of no plain kind and might change."""
     # The text of a path is no name.
+    if isinstance(spec, dict):
+        return None
     kind = "name" if isinstance(spec, str) else "path" if isinstance(spec, os.PathLike) else "value"
     asked: list[Hashable] = [kind, spec if kind == "value" else os.fspath(spec), enable]  # type: ignore[call-overload]
     for name, value in choices.items():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 from packaging.utils import NormalizedName
 
+from venvkit.base.plain import plain
 from venvkit.events import Warned
 
 
@@ -178,6 +181,14 @@ class Plan(Struct, frozen=True):
     lines: tuple[NormalizedName, ...] = ()
     warnings: tuple[Warned, ...] = ()
     resolves: int = 1
+
+    def __repr__(self) -> str:
+        parts = ("install", "inherit", "shadow", "repaired", "hidden", "broken")
+        return f"Plan({', '.join(f'{name}: {len(getattr(self, name))}' for name in parts)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as dicts, lists and scalars."""
+        return {**plain(self), "download_bytes": self.download_bytes}
 
     @property
     def download_bytes(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -66,6 +66,37 @@ class ModelSpec(Struct, frozen=True):
             for index, text in enumerate((value,) if attribute in _SINGLE else value):
                 if text is not None:
                     check(text, f"virtualenv.{field}" if attribute in _SINGLE else f"virtualenv.{field}[{index}]")
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any], *, origin: str = "the given spec") -> ModelSpec:
+        """Return the spec of a decoded JSON or TOML object.
+
+        Example:
+            >>> ModelSpec.from_dict({"model_name": "m", "virtualenv": {"packages": ["six"]}}).packages
+            ('six',)
+
+        Raises:
+            SpecError: `spec-invalid` with all faults as details.
+        """
+        return parse_object(dict(table), origin=origin)
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> ModelSpec:
+        """Return the one spec of a JSON or TOML file.
+
+        Raises:
+            SpecError: As `load_specs`, or the file holds several (`model-ambiguous`).
+        """
+        found = load_specs(path)
+        if len(found) > 1:
+            names = ", ".join(spec.name for spec in found)
+            raise SpecError(
+                f"the file holds several specs: {names}",
+                code="model-ambiguous",
+                where=str(path),
+                remedy="take one of those that `venvkit.load_specs` returns",
+            )
+        return found[0]
 
     def lines(self) -> tuple[Line, ...]:
         """Return the packages, parsed."""

@@ -39,7 +39,7 @@ def checkout(folder: Path) -> str:
     return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.fixture(params=["uv", "pip"], autouse=True)
+@pytest.fixture(params=["uv", pytest.param("pip", marks=pytest.mark.slow)], autouse=True)
 def backend(
     request: pytest.FixtureRequest, home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

@@ -30,7 +30,7 @@ from venvkit.tools.failure import failure
 LOGIN = b"<!DOCTYPE html><html><head><title>Log in</title></head><body><form action=/in><input></form></body></html>"
 
 
-@pytest.fixture(params=["uv", "pip"])
+@pytest.fixture(params=["uv", pytest.param("pip", marks=pytest.mark.slow)])
 def backend(
     request: pytest.FixtureRequest, home: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,

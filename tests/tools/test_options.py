@@ -194,7 +194,7 @@ MISLEADING = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["file", "variables"])
+@pytest.mark.parametrize("form", ["file", pytest.param("variables", marks=pytest.mark.slow)])
 def test_no_option_leads_pip_elsewhere(
     spec: Path, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:

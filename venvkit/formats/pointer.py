@@ -14,6 +14,8 @@ PINNED = "_VENVKIT_SHELL"
 PROOF = "_VENVKIT_PROOF"
 # The INSTALLER of what stands in a shell for its environment starts so; distributions with another are of others.
 STAND_IN = b"venvkit-"
+# The one of a copy that is imported in place of the environment's, because a server edits it.
+COPY = STAND_IN + b"copy\n"
 _GONE = "venvkit: the environment of this shell is gone; `venvkit build` makes it anew: "
 _HEAD = (
     f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "

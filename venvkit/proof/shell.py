@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from venvkit.base.process import Runner
-from venvkit.formats.pointer import STAND_IN
+from venvkit.formats.pointer import COPY, STAND_IN
 from venvkit.formats.receipt import Receipt
 from venvkit.host.distribution import Distribution, scan
 from venvkit.proof.start import Starter, expected_names, verify_start
@@ -19,8 +19,12 @@ def site_packages_of(shell: Path, receipt: Receipt) -> Path:
 
 def intruders(shell: Path, receipt: Receipt) -> tuple[Distribution, ...]:
     """Return the distributions that others installed into a shell."""
-    found = scan([str(site_packages_of(shell, receipt))])[0]
-    return tuple(item for item in found if not _installer(item).startswith(STAND_IN))
+    return tuple(item for item in _own(shell, receipt) if not _installer(item).startswith(STAND_IN))
+
+
+def _own(shell: Path, receipt: Receipt) -> tuple[Distribution, ...]:
+    """Return the distributions that lie in a shell itself."""
+    return tuple(scan([str(site_packages_of(shell, receipt))])[0])
 
 
 def _installer(item: Distribution) -> bytes:
@@ -43,7 +47,8 @@ def prove_shell(shell: Path, receipt: Receipt, runner: Runner, relied: Iterable[
     """
     starter = Starter(shell / "bin" / "python", runner, receipt.libraries)
     try:
-        owners = expected_names([*relied, *scan([receipt.site_packages])[0]])
+        copies = (item for item in _own(shell, receipt) if _installer(item) == COPY)
+        owners = expected_names([*relied, *scan([receipt.site_packages])[0], *copies])
         starter.ask(owners)
         verify_start(
             starter.answer(),

@@ -22,10 +22,9 @@ from packaging.utils import canonicalize_name
 
 from venvkit.base.files import ASIDE, TEMPORARY, delete
 from venvkit.base.reading import content_of
-from venvkit.formats.pointer import STAND_IN
+from venvkit.formats.pointer import COPY, STAND_IN
 
 _MIRROR = STAND_IN + b"mirror\n"
-_COPY = STAND_IN + b"copy\n"
 _SUFFIX = ".dist-info"
 # Patches change source code; the rest of a large distribution is linked.
 _EDITABLE = (".py", ".pyi", ".json", ".txt", ".toml", ".yaml", ".yml", ".jinja", ".cfg")
@@ -130,11 +129,11 @@ def _copy(site: Path, environment_site: Path, name: str) -> None:
     source = _find(name, [str(environment_site)]) or _find(name, None)
     present = _find(name, [str(site)])
     kind = _installer(_folder(present)) if present is not None else b""
-    if present is not None and kind == _COPY:
+    if present is not None and kind == COPY:
         if source is not None and source.version == present.version:
             return
         _remove_copy(site, present)
-    if source is not None and kind in (b"", _COPY, _MIRROR):
+    if source is not None and kind in (b"", COPY, _MIRROR):
         if present is not None and kind == _MIRROR:
             delete(_folder(present))
         _write_copy(site, source)
@@ -159,7 +158,7 @@ def _write_copy(site: Path, source: Distribution) -> None:
         original, copy = Path(str(file.locate())), fresh / file
         copy.parent.mkdir(parents=True, exist_ok=True)
         _put(original, copy)
-    (fresh / _folder(source).name / "INSTALLER").write_bytes(_COPY)
+    (fresh / _folder(source).name / "INSTALLER").write_bytes(COPY)
     # The dist-info last: it says that the copy is whole.
     for entry in sorted(fresh.iterdir(), key=lambda entry: entry.name.endswith(_SUFFIX)):
         delete(site / entry.name)

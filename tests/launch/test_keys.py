@@ -375,7 +375,8 @@ def test_what_uv_takes_torch_by_is_watched(
         monkeypatch.setenv("UV_TORCH_BACKEND", "auto")
     reading = read(torch_backend="auto") if by == "option" else read()
     watched = {str(watch[1]) for watch in reading.watches}
-    assert {"/sys/module/nvidia/version", "/dev/nvidia0", "/proc/driver/nvidia/version"} <= watched
+    # Where there is no device, the folder tells that one has come.
+    assert "/dev" in watched or {"/sys/module/nvidia/version", "/dev/nvidia0", "/proc/driver/nvidia/version"} <= watched
     assert reading.driver is not None
 
 

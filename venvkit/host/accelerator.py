@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from venvkit.base import cachefile
-from venvkit.base.watch import Watch, changed, exists_watch, text_watch
+from venvkit.base.watch import Watch, changed, exists_watch, stat_watch, text_watch
 from venvkit.errors import UsageError
 from venvkit.host import nvml
 from venvkit.host.metadata import read_text
@@ -74,10 +74,11 @@ def detect(snapshot: HostSnapshot | None, *, cache_dir: Path | None, environ: Ma
 def accelerator_watches() -> list[Watch]:
     """Return the watches under which an earlier `detect` is still true, beside the host and `environ`."""
     nodes = [_DEV / name for name in ("nvidiactl", "dxg", "davinci_manager", "kfd")]
-    # Every launch looks at what is watched. Where there is no device, a boot by itself brings none.
-    files = _FACT_FILES if any(node.exists() for node in nodes) else _FACT_FILES[1:]
     nodes += [*_numbered("nvidia"), *_numbered("davinci")]
-    return [text_watch(path) for path in files] + [exists_watch(str(node)) for node in nodes]
+    if not any(node.exists() for node in nodes):
+        # Every launch looks at what is watched. A device that comes changes the folder; a boot by itself brings none.
+        return [stat_watch(str(_DEV))]
+    return [text_watch(path) for path in _FACT_FILES] + [exists_watch(str(node)) for node in nodes]
 
 
 def parse_accelerator(text: str, *, where: str = "accelerator") -> Accelerator:

@@ -114,31 +114,18 @@ class Runner(Struct, frozen=True):
         self.spawned.append(tuple(argv))
         started = time.monotonic()
         lent.update(keep_fds)
+        child = None
         try:
-            child = _Child(
-                argv,
-                relayed=True,
-                die_with_parent=die_with_parent,
-                env=dict(env) if env is not None else None,
-                cwd=cwd,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=tuple(keep_fds),
-                start_new_session=True,
-            )
-        except BaseException:
-            lent.difference_update(keep_fds)
-            raise
-        try:
+            child = _captured(argv, env, keep_fds, die_with_parent=die_with_parent, cwd=cwd, stdin=stdin)
             if self.on_start is not None:
                 self.on_start()
             out, err = self._collect(child, started + (timeout or self.timeout))
         except BaseException:
-            _stop(child)
+            if child is not None:
+                _stop(child)
             raise
         finally:
-            if child.returncode is not None:
+            if child is None or child.returncode is not None:
                 lent.difference_update(keep_fds)
         return Completed(tuple(argv), child.status(), out, err, time.monotonic() - started)
 
@@ -361,6 +348,20 @@ def _no_program(program: str, error: OSError) -> MachineError:
 
 def _name(argv: Any) -> str:
     return os.path.basename(str(argv[0]))  # noqa: PTH119
+
+
+def _captured(argv: Sequence[str], env: Mapping[str, str] | None, keep_fds: Sequence[int], **options: Any) -> _Child:
+    """Start a program in a session of its own, with both of its output streams captured."""
+    return _Child(
+        argv,
+        relayed=True,
+        env=dict(env) if env is not None else None,
+        pass_fds=tuple(keep_fds),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        **options,
+    )
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

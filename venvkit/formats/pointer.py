@@ -17,20 +17,14 @@ STAND_IN = b"venvkit-"
 # The one of a copy that is imported in place of the environment's, because a server edits it.
 COPY = STAND_IN + b"copy\n"
 _GONE = "venvkit: the environment of this shell is gone; `venvkit build` makes it anew: "
-_HEAD = (
-    f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
-    "_e = _e if _p == sys.prefix and os.path.isdir(_e) else "
-)
+_START = f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
+_HEAD = f"{_START}_e = _e if _p == sys.prefix and os.path.isdir(_e) else "
 # Without its environment the shell would start on the packages of its interpreter alone. A failing write must not keep
 # it from ending, because `site` goes on after a line that raises.
 _END = f"try: os.write(2, os.fsencode({_GONE!r} + _e + chr(10)))\nfinally: os._exit(7)"
 _TAIL = f"; os.path.isdir(_e) or exec({_END!r}); site.addsitedir(_e)\n"
 # As written before it noticed that.
-_FORMER = (
-    f"import os, site, sys; _p, _, _e = os.environ.get({PINNED!r}, '').partition('\\n'); "
-    "site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else ",
-    ")\n",
-)
+_FORMER = (f"{_START}site.addsitedir(_e if _p == sys.prefix and os.path.isdir(_e) else ", ")\n")
 
 
 def pointer_line(site_packages: Path) -> bytes:

@@ -186,9 +186,11 @@ def _plan(
     problem, decisions, view = search.problem, search.decisions, answer.view
     host = problem.host
     chosen = {pin.name for pin in answer.pins}
-    hidden = _hidden(search, answer, asked.keys())
+    serving = closure(view, problem.served, search.rules)
+    hidden = _hidden(search, answer, asked.keys(), serving.reasons.keys())
     unseen = {item.name for item in hidden}
-    serving = closure({name: view[name] for name in view if name not in unseen}, problem.served, search.rules)
+    if unseen:
+        serving = closure({name: view[name] for name in view if name not in unseen}, problem.served, search.rules)
     served = serving.reasons
     return Plan(
         install=tuple(
@@ -204,17 +206,9 @@ def _plan(
         ),
         shadow=tuple(Shadow(pin.name, host[pin.name].version, pin.version) for pin in answer.pins if pin.name in host),
         held=_held(search, answer, chosen, unseen),
-        repaired=tuple(
-            Repaired(name, host[name].version, view[name].version, str(_collided(decisions.repairs[name], view)))
-            for name in sorted(search.repaired(answer))
-            if name not in asked
-        ),
+        repaired=_repaired(search, answer, asked.keys()),
         broken=_broken(answer, walk, serving, unseen),
-        relaxed=tuple(
-            Relaxed(root.line, host[root.name].version, view[root.name].version)
-            for root in problem.roots
-            if root.wish and root.name in decisions.wishes and root.name in chosen and root.name in host
-        ),
+        relaxed=_relaxed(search, answer, chosen),
         absent=tuple(
             Absent(root.line, decisions.absent[root].reason) for root in problem.roots if root in decisions.absent
         ),
@@ -225,6 +219,24 @@ def _plan(
     )
 
 
+def _repaired(search: Search, answer: Answer, asked: AbstractSet[NormalizedName]) -> tuple[Repaired, ...]:
+    host, view, repairs = search.problem.host, answer.view, search.decisions.repairs
+    return tuple(
+        Repaired(name, host[name].version, view[name].version, str(_collided(repairs[name], view)))
+        for name in sorted(search.repaired(answer))
+        if name not in asked
+    )
+
+
+def _relaxed(search: Search, answer: Answer, chosen: set[NormalizedName]) -> tuple[Relaxed, ...]:
+    host = search.problem.host
+    return tuple(
+        Relaxed(root.line, host[root.name].version, answer.view[root.name].version)
+        for root in search.problem.roots
+        if root.wish and root.name in search.decisions.wishes and root.name in chosen and root.name in host
+    )
+
+
 def _broken(answer: Answer, walk: Walk, serving: Walk, unseen: set[NormalizedName]) -> tuple[Violation, ...]:
     """Return what does not hold among what the child sees; of the runtime, what is missed because it is hidden."""
     missed = (item for item in serving.violations if required_name(item.requirement) in unseen)
@@ -232,10 +244,11 @@ def _broken(answer: Answer, walk: Walk, serving: Walk, unseen: set[NormalizedNam
     return tuple(item for item in found if Bound.of(item, binary=False).owner not in unseen)
 
 
-def _hidden(search: Search, answer: Answer, asked: AbstractSet[NormalizedName]) -> tuple[Hidden, ...]:
-    """Return what the child does not see; `asked` is what the request reaches."""
+def _hidden(
+    search: Search, answer: Answer, asked: AbstractSet[NormalizedName], served: AbstractSet[NormalizedName]
+) -> tuple[Hidden, ...]:
+    """Return what the child does not see; `asked` is what the request reaches, `served` what the runtime does."""
     problem = search.problem
-    served = closure(answer.view, problem.served, search.rules).reasons
     protected = [("protected", str(name)) for name in sorted(problem.protect)]
     guarded = closure(answer.view, protected, search.rules).reasons
     return hidden_distributions(
@@ -243,7 +256,7 @@ def _hidden(search: Search, answer: Answer, asked: AbstractSet[NormalizedName]) 
         search.required,
         answer.view,
         asked | guarded.keys(),
-        asked | guarded.keys() | served.keys(),
+        asked | guarded.keys() | served,
         answer.orphans,
         search.decisions.unrepaired,
         search.rules,

@@ -97,9 +97,8 @@ def build_request(
     expansion = Expansion(
         _context(context, choice, name=name, engine=engine), engines, engine, host_versions=host_versions
     )
-    extras = _format_lines(spec, choice.model_format, engine)
     base = merged(
-        expansion.lines(extras, f"format {choice.model_format} packages"),
+        expansion.lines(_format_lines(spec, choice.model_format, engine), f"format {choice.model_format} packages"),
         expansion.lines(spec.packages, "virtualenv.packages"),
     )
     caller = merged(expansion.lines(choice.packages, "caller packages"))
@@ -107,9 +106,8 @@ def build_request(
     stated = stated.adding(machine)
     rules, levers = expansion.rules(spec.name, name, merged(base.values(), caller.values()).values())
     base_levers = engine.levers if engine else Levers()
-    own = _bounds(stated)
-    for layer in (choice.defaults, base_levers, levers, spec.levers, choice.levers):
-        own = own.merged(layer.applied(expansion.context))
+    layers = (choice.defaults, base_levers, levers, spec.levers, choice.levers)
+    own = _united(_bounds(stated), layers, expansion.context)
     # What the caller asks for by name is not excluded by anybody else.
     own = replace(own, excludes=tuple(one for one in own.excludes if one not in caller))
     chosen = merged(base.values(), rules, caller.values())
@@ -120,10 +118,20 @@ def build_request(
     pins = (("caller", choice.levers), ("spec", spec.levers), ("rule", levers), ("engine", base_levers))
     sources = with_pins(with_public(sources, engines.public_indexes), tuple((by, said.sources) for by, said in pins))
     levers = Levers(sources=tied).merged(own)
-    # Whoever names further indexes, or none at all, has said where builds come from.
-    settled = bool(sources.no_index or stated.extra_index_urls or levers.torch_backend)
-    lines = () if settled else expansion.build_lines()
+    lines = () if _names_builds(stated, sources, levers) else expansion.build_lines()
     return Request(spec.name, name, requirements, sources, levers, expansion.relied(), lines)
+
+
+def _united(base: Levers, layers: Iterable[Levers], context: MarkerContext) -> Levers:
+    """Return levers after each layer, the strongest last, as far as it applies here."""
+    for layer in layers:
+        base = base.merged(layer.applied(context))
+    return base
+
+
+def _names_builds(stated: Sources, sources: Sources, levers: Levers) -> bool:
+    """Tell whether somebody says where builds come from, by naming further indexes, or none at all."""
+    return bool(sources.no_index or stated.extra_index_urls or levers.torch_backend)
 
 
 def spec_engines(spec: ModelSpec, engines: EngineTable) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from venvkit.formats.receipt import Receipt
 from venvkit.store.layout import Layout
 from venvkit.store.lock.flock import HeldLock, hold
 from venvkit.store.lock.lease import touch
-from venvkit.store.look.shells import read_shell, shell_target
+from venvkit.store.look.shells import Shell, read_shell, shell_target
 from venvkit.store.shell.foreign import move_foreign, move_intruders
 from venvkit.store.shell.scripts import fit_interpreter, link_scripts, wanted_scripts
 
@@ -67,7 +67,6 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
     """
     environment = Path(receipt.path)
     found = read_shell(layout, shell)
-    mark = found.mark
     if found.state == "newer":
         raise MachineError(
             "this shell was made by a later version of venvkit",
@@ -79,13 +78,7 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
         move_foreign(layout, shell)
     # A collection that has read the store before this leaves the environment alone.
     touch(layout.lease(environment.name))
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if mark is None:
-        mark = new_mark(environment, now, *sorted(found.pointed))
-    elif rolled_back:
-        mark = mark.rolled_back(environment, time.time_ns())
-    else:
-        mark = mark.with_current(environment, now)
+    mark = _next_mark(found, environment, rolled_back=rolled_back)
     homes = _homes(layout, mark)
     # What was collected is not remembered; all that is there is, since a collection may be asked to keep many.
     mark = replace(mark, generations=tuple(item for item in mark.generations if exists(item.environment)))
@@ -103,6 +96,16 @@ def point_shell(layout: Layout, shell: Path, receipt: Receipt, *, rolled_back: b
     _write_pointer(shell, receipt)
     crash.at("shell-pointed")
     return moved
+
+
+def _next_mark(found: Shell, environment: Path, *, rolled_back: bool) -> Mark:
+    """Return the mark of a shell that an environment is put in force in."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if found.mark is None:
+        return new_mark(environment, now, *sorted(found.pointed))
+    if rolled_back:
+        return found.mark.rolled_back(environment, time.time_ns())
+    return found.mark.with_current(environment, now)
 
 
 def _write_pointer(shell: Path, receipt: Receipt, *, sync: Sync = "content") -> None:

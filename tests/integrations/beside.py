@@ -206,7 +206,7 @@ def end(process: subprocess.Popen[bytes], *numbers: signal.Signals) -> None:
     for number in numbers or (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             process.poll()
             try:

@@ -6,11 +6,9 @@ harness is used, which takes some minutes to be built, once.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.catalogue.hosts import get_host
+from tests.integrations.beside import end
 from tests.wheelhouse import Wheelhouse
 from venvkit.catalogue.server import Server
 from venvkit.errors import SourceError
@@ -133,22 +132,6 @@ def come_up(server: Xinference) -> None:
     made = server.call("POST", "/v1/admin/keys", {"name": "venvkit"})
     assert isinstance(made, dict)
     server.key = made["key"]
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End the server and all that it started: they are one process group."""
-    for number, patience_s in ((signal.SIGINT, 30), (signal.SIGTERM, 10), (signal.SIGKILL, 10)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline:
-            process.poll()
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.1)
-    raise AssertionError(f"processes of the group {process.pid} are left")
 
 
 @pytest.fixture

@@ -45,6 +45,12 @@ def _nothing_left(home: Path) -> bool:
     return not [path for path in (home / "virtualenv" / "envs").glob("*") if path.is_dir()]
 
 
+def add_misfit(wheelhouse: Wheelhouse, compiler: Compiler) -> None:
+    """Add `base` 2.0, and a `user` 1.0 that was built for another one and does not load beside it."""
+    add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
+    add(wheelhouse, "user", "1.0", compiler.extension(compiler.library(BASE)), init=_LOADS, requires=("base",))
+
+
 class TestLinkage:
     """Distributions that do not fit each other, though their metadata says so."""
 
@@ -53,9 +59,7 @@ class TestLinkage:
     def test_a_build_that_dies_at_its_import_is_refused_with_the_symbol(
         self, home: Path, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
     ) -> None:
-        extension = compiler.extension(compiler.library(BASE))
-        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
-        add(wheelhouse, "user", "1.0", extension, init=_LOADS, requires=("base",))
+        add_misfit(wheelhouse, compiler)
         host.install("base==2.0")
         with pytest.raises(ProofError) as refused:
             _build(write_spec("m", ["user"]), host)
@@ -133,9 +137,7 @@ class TestLearned:
     def test_a_version_that_did_not_load_is_not_chosen_again(
         self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
     ) -> None:
-        extension = compiler.extension(compiler.library(BASE))
-        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
-        add(wheelhouse, "user", "1.0", extension, init=_LOADS, requires=("base",))
+        add_misfit(wheelhouse, compiler)
         add(wheelhouse, "user", "0.9", compiler.extension(None), init="from user import _ext\n", requires=("base",))
         host.install("base==2.0")
         spec = write_spec("m", ["user"])
@@ -174,9 +176,7 @@ class TestHost:
     def test_what_does_not_fit_the_host_itself_is_told_once_and_hidden(
         self, host: Host, wheelhouse: Wheelhouse, write_spec: WriteSpec, compiler: Compiler
     ) -> None:
-        extension = compiler.extension(compiler.library(BASE))
-        add(wheelhouse, "base", "2.0", compiler.library(OTHER_BASE))
-        add(wheelhouse, "user", "1.0", extension, init=_LOADS, requires=("base",))
+        add_misfit(wheelhouse, compiler)
         wheelhouse.add("needs-user", "1.0", requires=["user"])
         soft = "try:\n    import user\n    found = True\nexcept ModuleNotFoundError:\n    found = False\n"
         wheelhouse.add("model", "1.0", files={"model.py": soft})

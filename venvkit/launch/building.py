@@ -85,8 +85,7 @@ def look_again(
 def _satisfies(receipt: Receipt, reading: Reading, services: Services) -> bool:
     """Tell whether an environment that another request may have been built for answers this one."""
     host = reading.host.interpreter.python if reading.seen.sees_host else ""
-    prove = reading.call.choice("prove", reading.call.settings.prove)
-    return receipt.host_python == host and receipt.proves(prove) and answers(receipt, pose(reading, services))
+    return receipt.host_python == host and receipt.proves(reading.prove) and answers(receipt, pose(reading, services))
 
 
 def _earlier(shell: Path, former: str) -> str:

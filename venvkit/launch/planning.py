@@ -159,7 +159,7 @@ def recipe_of(reading: Reading, plan: Plan, problem: Problem, sources: Sources) 
         levers=reading.request.levers.tying((name, problem.lines[name].url) for name in plan.lines),
         uv_settings=tuple(sorted((name, value) for name, value in environ.items() if name.startswith(prefix))),
         backend=reading.backend,
-        prove=reading.call.choice("prove", reading.call.settings.prove),
+        prove=reading.prove,
     )
 
 

@@ -22,6 +22,7 @@ from venvkit.catalogue.sources import find_spec, model_sources
 from venvkit.catalogue.values import Source
 from venvkit.errors import PolicyError, SpecError, UsageError
 from venvkit.events import PhaseStarted, Warned
+from venvkit.formats.receipt import Proved
 from venvkit.host.accelerator import Accelerator, accelerator_watches, detect, parse_accelerator
 from venvkit.host.snapshot import HostSnapshot
 from venvkit.launch.asked import Call
@@ -85,6 +86,12 @@ class Reading(Struct, frozen=True):
     def backend(self) -> str:
         """The tool that plans and installs: `uv` or `pip`."""
         return self.tool[0]
+
+    @property
+    def prove(self) -> Proved:
+        """How far the environment has to be proved."""
+        level: Proved = self.call.choice("prove", self.call.settings.prove)
+        return level
 
     @property
     def host(self) -> HostSnapshot:

@@ -28,8 +28,6 @@ from venvkit.proof.metadata import violations
 from venvkit.proof.processes import proof_environ
 from venvkit.proof.shell import intruders, prove_shell
 
-SHELL = "shell-changed"
-
 
 def check_receipt(
     environment: Path, receipt: Receipt, host: HostSnapshot | None, *, quick: bool = False
